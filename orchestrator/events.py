@@ -68,6 +68,21 @@ class TaskFinished(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FactsGathered(Event):
+    host: str
+    facts: dict[str, Any]
+    """The agent's facts (docs/architecture.md); `virtual` is one of them. The latest set wins."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BytesPushed(Event):
+    """Blob bytes that travelled to a device; emitted once per blob and summed per device."""
+
+    host: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class EngineFinished(Event):
     host: str
     engine: dict[str, Any]

@@ -25,6 +25,8 @@ class RunStarted(Event):
     command: str
     hosts: Sequence[str]
     directory: str
+    virtual: Sequence[str] = ()
+    """Those of `hosts` that the inventory puts in the lab; facts may add to them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ class TaskFinished(Event):
 class FactsGathered(Event):
     host: str
     facts: dict[str, Any]
-    """The agent's facts (docs/architecture.md); `virtual` is one of them. The latest set wins."""
+    """Interpreted facts, named as in result.json, with `virtual` among them. The latest set wins."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Playbooks: YAML to plays and tasks, expressions, and the modules that tasks name."""

@@ -1,0 +1,132 @@
+"""What a module sees while it runs: the device, its variables, and ways to say what happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import DeviceError
+from orchestrator.events import Event, Events, FactsGathered, HostState, Note
+from orchestrator.playbook.expressions import render
+
+if TYPE_CHECKING:
+    from orchestrator.devices.device import Device
+    from orchestrator.inventory.inventory import Host
+    from orchestrator.models.exports import Exports
+    from orchestrator.playbook.parse import Task
+    from orchestrator.store.store import Store
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line asked of a run."""
+
+    check: bool = False
+    diff: bool = False
+    verbosity: int = 0
+    force: bool = False
+    forks: int = 20
+    tags: tuple[str, ...] = ()
+    skip_tags: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    """Model specifications that replace the inventory's `fleet_models`."""
+
+
+@dataclass
+class RunContext:
+    """What all devices of a run share."""
+
+    id: str
+    directory: Path
+    """runs/<id>"""
+    options: RunOptions
+    events: Events
+    store: Store
+    exports: Exports
+    search: tuple[Path, ...] = ()
+    """Where a model named without a path is looked for, after the inventory's own folder."""
+
+
+@dataclass
+class HostContext:
+    """What is known of one device while a run lasts."""
+
+    host: Host
+    device: Device | None
+    facts: dict[str, Any] | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
+    """From `register` and `set_fact`."""
+    scratch: dict[str, Any] = field(default_factory=dict)
+    """What the modules of one family hand to each other."""
+    repaired: list[str] = field(default_factory=list)
+    """What was wrong with the power state and was mended in this run."""
+
+
+@dataclass
+class TaskContext:
+    """One task on one device."""
+
+    run: RunContext
+    state_of_host: HostContext
+    task: Task
+    variables: Mapping[str, Any]
+    check: bool = False
+    become: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.state_of_host.host.name
+
+    @property
+    def device(self) -> Device:
+        device = self.state_of_host.device
+        if device is None:
+            raise DeviceError("no connection", "this task needs the device, the play did not connect to it")
+        return device
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The device's resolved facts, gathered anew where something changed them."""
+        return gather(self.run, self.state_of_host)
+
+    @property
+    def scratch(self) -> dict[str, Any]:
+        return self.state_of_host.scratch
+
+    def emit(self, event: Event) -> None:
+        self.run.events(event)
+
+    def state(self, state: str, detail: str = "", fraction: float | None = None) -> None:
+        self.emit(HostState(host=self.name, state=state, detail=detail, fraction=fraction))
+
+    def note(self, text: str) -> None:
+        self.emit(Note(host=self.name, level="info", text=text))
+
+    def warn(self, text: str) -> None:
+        self.emit(Note(host=self.name, level="warning", text=text))
+
+    def evaluate(self, template: Any) -> Any:
+        return render(template, self.variables, self.task.location)
+
+    def keep(self, values: Mapping[str, Any]) -> None:
+        self.state_of_host.kept.update(values)
+
+    def forget_facts(self) -> None:
+        """The facts may have changed: gather them anew when somebody asks."""
+        self.state_of_host.facts = None
+
+    def power_changed(self, what: str) -> None:
+        """The device was not at its intended power state; engines that stand are to be revalidated."""
+        self.state_of_host.repaired.append(what)
+
+
+def gather(run: RunContext, host: HostContext) -> dict[str, Any]:
+    """The device's resolved facts; asked of the device once."""
+    if host.facts is None:
+        if host.device is None:
+            return {}
+        host.facts = host.device.facts()
+        run.events(FactsGathered(host=host.host.name, facts=host.facts))
+    return host.facts

@@ -27,7 +27,7 @@ def milliseconds(value: float | None) -> str:
 
 
 def per_second(value: float | None) -> str:
-    return UNKNOWN if value is None else f"{significant(value)} /s"
+    return UNKNOWN if value is None else f"{significant(value)}/s"
 
 
 def size(value: float | None) -> str:
@@ -64,7 +64,7 @@ def duration(seconds: float | None) -> str:
 
 
 def metric(value: float | None) -> str:
-    """An error measure; scientific where it is small, an em-free dash where it has no finite value."""
+    """An error measure; scientific where it is small, a dash where there is no finite value."""
     if value is None:
         return UNKNOWN
     if value != 0 and abs(value) < 1e-3:

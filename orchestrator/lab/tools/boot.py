@@ -1,0 +1,105 @@
+"""Boots a virtual device: what its kernel and its services would have made of the profile and the state by login time.
+
+Run once per boot, before the server lets anyone in. The power mode is kept, jetson_clocks is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import uuid
+from typing import Any
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import device
+import power
+
+
+def boot() -> dict[str, Any]:
+    """Bring the device's files to where a freshly booted board has them; returns the new state."""
+    profile = device.profile()
+    with device.changing() as state:
+        _first_boot(profile, state)
+        state["boots"] = state.get("boots", 0) + 1
+        state["boot_id"] = str(uuid.uuid4())
+        state["booted_at"] = time.time()
+        state["clocks"] = {"locked": False}
+        for service in state["services"].values():
+            service["active"] = bool(service.get("enabled")) and not service.get("broken")
+            service["failed"] = bool(service.get("enabled")) and bool(service.get("broken"))
+        _files(profile)
+        _power(profile, state)
+        _proc(profile, state)
+    open(device.LAB + "/kmsg", "w", encoding="utf-8").close()
+    device.kernel_log(f"Linux version {profile['kernel']} ({profile['title']}, virtual)")
+    return state
+
+
+def _first_boot(profile: dict[str, Any], state: dict[str, Any]) -> None:
+    state.setdefault("packages", dict(profile["packages"]))
+    state.setdefault("held", [])
+    state.setdefault("groups", list(profile["groups"]))
+    state.setdefault("services", {name: dict(value) for name, value in profile["services"].items()})
+    state.setdefault("default_target", profile["default_target"])
+    state.setdefault("sudo", dict(profile["sudo"]))
+    state.setdefault("mode", profile["power"]["default"])
+
+
+def _files(profile: dict[str, Any]) -> None:
+    """Files of the image: made where absent, never overwritten (a user may have edited them)."""
+    for name, text in profile["files"].items():
+        if not os.path.lexists(device.path(name)):
+            device.write(name, text)
+    for name, value in profile["device_tree"].items():
+        entries = value if isinstance(value, list) else [value]
+        device.write(f"/proc/device-tree/{name}", "".join(f"{entry}\0" for entry in entries))
+
+
+def _power(profile: dict[str, Any], state: dict[str, Any]) -> None:
+    """What nvpmodel.service does: the mode of the status file, else the default of the configuration."""
+    table = profile["power"]
+    conf_file = "/etc/nvpmodel/" + table["conf"]
+    if not os.path.exists(device.path(conf_file)):
+        device.write(conf_file, power.conf_text(table))
+    if not os.path.lexists(device.path(power.CONF)):
+        os.symlink("nvpmodel/" + table["conf"], device.path(power.CONF))
+    conf = power.parse(device.read(power.CONF))
+    mode = power.status()
+    if mode is None or mode not in conf.modes:
+        mode = conf.default
+        power.save_status(mode, table.get("fan_mode"))
+    state["mode"] = mode
+    power.apply(conf, mode, table, locked=False)
+
+
+def _proc(profile: dict[str, Any], state: dict[str, Any]) -> None:
+    memory = profile["memory"]
+    used = memory["used_mb"] + (memory["desktop_mb"] if state["default_target"] == "graphical.target" else 0)
+    total, zram = profile["ram_mb"], memory["zram_mb"] if _enabled(state, "nvzramconfig.service") else 0
+    kib = {
+        "MemTotal": total,
+        "MemFree": (total - used) * 2 // 3,
+        "MemAvailable": total - used,
+        "Buffers": 40,
+        "Cached": (total - used) // 4,
+        "SwapTotal": zram,
+        "SwapFree": zram,
+    }
+    device.write("/proc/meminfo", "".join(f"{key + ':':<16}{value * 1024:>8} kB\n" for key, value in kib.items()))
+    devices = [f"/dev/zram{n}" for n in range(memory["zram_devices"])] if zram else []
+    rows = [f"{name:<40}partition\t{zram * 1024 // len(devices)}\t0\t5\n" for name in devices]
+    device.write("/proc/swaps", "Filename\t\t\t\tType\t\tSize\tUsed\tPriority\n" + "".join(rows))
+    device.write("/proc/sys/kernel/random/boot_id", state["boot_id"] + "\n")
+    device.write("/proc/uptime", "12.34 40.12\n")
+    device.write("/proc/version", f"Linux version {profile['kernel']} (virtual) #1 SMP PREEMPT\n")
+    device.write("/proc/sys/kernel/osrelease", profile["kernel"] + "\n")
+
+
+def _enabled(state: dict[str, Any], service: str) -> bool:
+    return bool(state["services"].get(service, {}).get("enabled"))
+
+
+if __name__ == "__main__":
+    boot()

@@ -3,8 +3,8 @@
     @accepts(digest=Text(pattern=SHA256), size_bytes=Integer(minimum=0))
     def blob_prepare(args, context): ...
 
-`args` is then an object with one attribute per argument. An unknown argument, a missing one or a wrong value is refused,
-naming the argument and what is allowed.
+`args` is then an object with one attribute per argument. An unknown argument, a missing one or a wrong value is
+refused, naming the argument and what is allowed.
 """
 
 import difflib

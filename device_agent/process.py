@@ -1,7 +1,7 @@
 """Run a device's tool for a bounded time, in the C locale, never with the agent's own stdin.
 
-Real boards run non-English locales and put their tools into folders that a non-login SSH session does not search, so both
-are set for every child.
+Real boards run non-English locales and put their tools into folders that a non-login SSH session does not search, so
+both are set for every child.
 """
 
 import collections

@@ -8,7 +8,7 @@ SYSTEM_ROOT = "/var/lib/fleet"
 
 
 def find_root(wanted="auto"):
-    """The fleet_root to use: `wanted` if it is a path, else the system's where the user may write, else the user's own."""
+    """The fleet_root to use: `wanted` if it is a path, else the system's if the user may write there, else his own."""
     if wanted != "auto":
         return Root(os.path.abspath(os.path.expanduser(wanted)))
     system = device_path(SYSTEM_ROOT)

@@ -1,0 +1,54 @@
+"""What the agent can do: the table of actions, each loaded when it is first asked for.
+
+An action is `def name(args, context) -> Result`, decorated with `accepts(...)`; see docs/architecture.md for what each
+one takes and gives. Attributes that the serve loop knows: `in_session` (runs as the login user whatever `become` says, and
+may change the session) and `concurrent` (runs in a thread of its own).
+"""
+
+import difflib
+import importlib
+
+from ..errors import ActionError
+
+MODULES = {
+    "blob_commit": "blobs",
+    "blob_missing": "blobs",
+    "blob_prepare": "blobs",
+    "blob_write": "blobs",
+    "command": "command",
+    "elevate": "session",
+    "engines": "engines",
+    "facts": "facts",
+    "fan": "clocks",
+    "file_read": "blobs",
+    "jetson_clocks": "clocks",
+    "job_cancel": "jobs",
+    "job_follow": "jobs",
+    "job_list": "jobs",
+    "job_remove": "jobs",
+    "job_start": "jobs",
+    "logs": "logs",
+    "nvpmodel": "power",
+    "passport_write": "engines",
+    "ping": "session",
+    "release_activate": "releases",
+    "release_rollback": "releases",
+    "release_status": "releases",
+    "root_folder": "session",
+    "root_prepare": "session",
+    "service": "service",
+}
+
+
+def find(name):
+    """The function of an action. raises: ActionError (kind unknown)."""
+    module = MODULES.get(name)
+    if module is None:
+        close = difflib.get_close_matches(name, list(MODULES), 1, 0.5)
+        raise ActionError(
+            "there is no action '{}'".format(name),
+            "known: {}".format(", ".join(sorted(MODULES))),
+            "did you mean '{}'?".format(close[0]) if close else "",
+            kind="unknown",
+        )
+    return getattr(importlib.import_module("{}.{}".format(__name__, module)), name)

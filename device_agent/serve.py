@@ -1,0 +1,200 @@
+"""The serve loop: requests in, replies out, one action at a time."""
+
+import errno
+import os
+import platform
+import re
+import sys
+import threading
+import traceback
+
+from . import PROTOCOL, actions
+from .arguments import check as check_arguments
+from .elevation import Twin
+from .errors import ActionError, AgentError
+from .protocol import Channel
+from .results import Result
+from .root import find_root
+
+_FIELDS = ("id", "action", "args", "check", "become")
+
+
+def agent_digest():
+    """The digest that the agent was unpacked under, or `development`."""
+    home = os.path.basename(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return home if re.match(r"[0-9a-f]{8,64}\Z", home) else "development"
+
+
+class Context(object):
+    """What an action knows of its call.
+
+    check (bool): predict, change nothing; root (Root); uid (int); session: for actions marked `in_session`
+    """
+
+    def __init__(self, session, request_id, check):
+        self.session = session
+        self.check = check
+        self._request_id = request_id
+
+    @property
+    def root(self):
+        return self.session.root
+
+    @property
+    def uid(self):
+        return os.geteuid()
+
+    def progress(self, data, event="progress"):
+        """Tell the controller how far the action is."""
+        self.session.send({"id": self._request_id, "event": event, "data": data})
+
+
+class Session(object):
+    """One channel, one fleet_root, and the root twin once somebody needed it."""
+
+    def __init__(self, channel, root):
+        self.channel = channel
+        self.root = root
+        self.twin = None
+        self.after_reply = []
+        """Functions to call once the reply of the running action has left: what would cut the link."""
+
+    def send(self, message):
+        try:
+            self.channel.send(message)
+        except OSError:
+            # Nobody listens any more. Jobs are processes of their own and go on.
+            os._exit(0)
+
+    def elevate(self, password):
+        """Start the root twin if there is none. raises: ActionError that says what sudo wants."""
+        if self.twin is None or not self.twin.alive():
+            self.twin = Twin.start(password, self.root.path)
+        return self.twin
+
+    def become(self, action, args, check=False, on_event=None):
+        """Run an action as root and return its Result. raises: ActionError."""
+        if os.geteuid() == 0:
+            function = actions.find(action)
+            return function(check_arguments(action, function.schema, args), Context(self, None, check))
+        request = {"id": 0, "action": action, "args": args, "check": check}
+        reply = self.elevate(None).call(request, on_event or (lambda event: None))
+        if not reply["ok"]:
+            raise _error_of(reply["error"])
+        diff = reply.get("diff")
+        return Result(reply["changed"], reply["data"], tuple(diff) if diff else None)
+
+    def handle(self, request):
+        """Answer one request, whatever happens."""
+        request_id = request.get("id")
+        try:
+            function = self._resolve(request)
+        except ActionError as error:
+            self.send({"id": request_id, "ok": False, "error": error.to_json()})
+            return
+        if getattr(function, "concurrent", False):
+            threading.Thread(target=self._answer, args=(request, function), daemon=True).start()
+        else:
+            self._answer(request, function)
+            pending, self.after_reply = self.after_reply, []
+            for function in pending:
+                function()
+
+    def _resolve(self, request):
+        unknown = sorted(set(request) - set(_FIELDS))
+        if unknown or not isinstance(request.get("id"), int) or not isinstance(request.get("action"), str):
+            why = "unknown: {}".format(", ".join(unknown)) if unknown else "'id' is a number and 'action' a name"
+            raise ActionError("a request is malformed", why, kind="refused")
+        for flag in ("check", "become"):
+            if not isinstance(request.get(flag, False), bool):
+                raise ActionError("a request is malformed", "'{}' is true or false".format(flag), kind="refused")
+        return actions.find(request["action"])
+
+    def _answer(self, request, function):
+        request_id = request["id"]
+        try:
+            arguments = check_arguments(request["action"], function.schema, request.get("args") or {})
+            if request.get("become") and os.geteuid() != 0 and not getattr(function, "in_session", False):
+                reply = self._answer_as_root(request)
+            else:
+                result = function(arguments, Context(self, request_id, bool(request.get("check"))))
+                diff = list(result.diff) if result.diff else None
+                reply = {"id": request_id, "ok": True, "changed": result.changed, "data": result.data, "diff": diff}
+            self.send(reply)
+        except AgentError as error:
+            self.send({"id": request_id, "ok": False, "error": error.to_json()})
+        except Exception as problem:
+            error = _explain(request["action"], problem)
+            self.send({"id": request_id, "ok": False, "error": error.to_json()})
+
+    def _answer_as_root(self, request):
+        forwarded = dict(request, become=False)
+        return self.elevate(None).call(forwarded, self.send)
+
+
+def _error_of(error):
+    data = error.get("data") or {}
+    return ActionError(error["what"], error["why"], error["remedy"], kind=error["kind"], **data)
+
+
+def _explain(action, problem):
+    """An ActionError for what no action expected: the disk, the permissions, or a mistake of ours."""
+    if isinstance(problem, OSError) and problem.errno is not None:
+        remedies = {
+            errno.ENOSPC: "free some space on the device",
+            errno.EROFS: "the file system was mounted or remounted read-only; look into the kernel log",
+            errno.EACCES: "run the task with become: true, or choose another fleet_root",
+            errno.EPERM: "run the task with become: true",
+        }
+        what = "{}: {}".format(action, problem.strerror)
+        return ActionError(what, str(problem.filename or ""), remedies.get(problem.errno, ""), errno=problem.errno)
+    traceback.print_exc(file=sys.stderr)
+    where = traceback.extract_tb(problem.__traceback__)[-1]
+    return ActionError(
+        "{}: the agent made a mistake: {}: {}".format(action, type(problem).__name__, problem),
+        "{}:{}".format(os.path.basename(where[0]), where[1]),
+        "please report it with the device's facts",
+    )
+
+
+def serve(nonce, root, greet_first=False):
+    """Speak the protocol until the end of input; returns the exit code.
+
+    args:
+        nonce (str): ends what precedes the protocol, in both directions
+        root (str): fleet_root, or auto
+        greet_first (bool): greet before the nonce was read, so that a starter knows whether sudo let it through
+    """
+    channel = Channel.take_standard_streams()
+    session = Session(channel, find_root(root))
+    greeting = {
+        "protocol": PROTOCOL,
+        "agent": agent_digest(),
+        "python": platform.python_version(),
+        "pid": os.getpid(),
+        "uid": os.geteuid(),
+        "root": session.root.path,
+    }
+    try:
+        if greet_first:
+            channel.greet(nonce, greeting)
+        if not channel.await_nonce(nonce):
+            return 1
+        if not greet_first:
+            channel.greet(nonce, greeting)
+    except OSError:
+        return 1
+    while True:
+        try:
+            request = channel.receive()
+        except ActionError as error:
+            session.send({"id": None, "ok": False, "error": error.to_json()})
+            continue
+        if request is None:
+            break
+        session.handle(request)
+    if session.twin is not None:
+        session.twin.close()
+    # Threads that follow jobs end with us; their jobs do not.
+    sys.stderr.flush()
+    os._exit(0)

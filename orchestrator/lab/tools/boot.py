@@ -33,6 +33,7 @@ def boot() -> dict[str, Any]:
         _power(profile, state)
         _proc(profile, state)
     open(device.LAB + "/kmsg", "w", encoding="utf-8").close()
+    os.chmod(device.LAB + "/kmsg", 0o666)  # the kernel writes here, whoever it kills
     device.kernel_log(f"Linux version {profile['kernel']} ({profile['title']}, virtual)")
     return state
 

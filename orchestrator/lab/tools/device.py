@@ -7,10 +7,10 @@ forbid namespaces), that folder stands for `/`, and FLEET_LAB_UID says whom the 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -49,7 +49,7 @@ def changing() -> Iterator[dict[str, Any]]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         current = state()
         yield current
-        temporary = f"{LAB}/state.json.{os.getpid()}"
+        temporary = f"{LAB}/state.json.{os.getpid()}~"
         with open(temporary, "w", encoding="utf-8") as stream:
             json.dump(current, stream, indent=1)
         os.replace(temporary, LAB + "/state.json")
@@ -76,33 +76,41 @@ def read(name: str, default: str = "") -> str:
 
 
 def write(name: str, text: str) -> None:
-    """Write a small file of the device by rename, creating its folders."""
+    """Write a small file of the device by rename, creating its folders; only root can change it afterwards."""
     target = path(name)
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    temporary = f"{target}.{os.getpid()}~"
-    with open(temporary, "w", encoding="utf-8") as stream:
-        stream.write(text)
+    # All users of a device are one user of the host, so a file of root's has no write bit (see lab/root.py).
+    before = os.umask(0o022 if ROOT else 0o222)
     try:
-        os.replace(temporary, target)
-    except OSError:
-        # A bind mount cannot be replaced, only written.
-        os.unlink(temporary)
-        with open(target, "w", encoding="utf-8") as stream:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        temporary = f"{target}.{os.getpid()}~"
+        with open(temporary, "w", encoding="utf-8") as stream:
             stream.write(text)
+        os.replace(temporary, target)
+    finally:
+        os.umask(before)
 
 
-def request(word: str) -> None:
-    """Ask the machine that holds this device for `reboot` or `poweroff`."""
+def request(word: str, patience_s: float = 5.0) -> bool:
+    """Ask the machine that holds this device for `reboot` or `poweroff`; False where nobody listened in time."""
     control = LAB + "/control"
+    if not os.path.exists(control):
+        with open(control, "w", encoding="utf-8") as stream:
+            stream.write(word + "\n")
+        return True
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            pipe = os.open(control, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
+            break
+        except OSError as problem:
+            if problem.errno != errno.ENXIO or time.monotonic() > end:
+                return False
+            time.sleep(0.05)
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.connect(control)
-            client.sendall(word.encode() + b"\n")
-            return
-    except OSError:
-        pass  # not a socket: a file that the server watches
-    with open(control, "a", encoding="utf-8") as stream:
-        stream.write(word + "\n")
+        os.write(pipe, word.encode() + b"\n")
+    finally:
+        os.close(pipe)
+    return True
 
 
 def kernel_log(line: str) -> None:

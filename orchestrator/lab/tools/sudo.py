@@ -95,6 +95,12 @@ def main(argv: list[str]) -> int:
     if "V" in options.flags:
         print("Sudo version " + {"bionic": "1.8.21p2", "focal": "1.8.31"}.get(policy["style"], "1.9.9"))
         return 0
+    if not device.ROOT and caller != "root":
+        # What the setuid bit does on a board: from here on this process is root and may write tickets.
+        problem = _become(0)
+        if problem:
+            print(f"sudo: {problem}", file=sys.stderr)
+            return 1
     alone = not options.command and not options.flags & {"v", "l", "i", "s"}
     if options.flags & {"k", "K"}:
         with device.changing() as state:
@@ -217,8 +223,8 @@ def _execute(options: Options, profile: dict[str, Any], caller: str) -> int:
     if program is None:
         print(f"sudo: {command[0]}: command not found", file=sys.stderr)
         return 1
-    if not device.ROOT:
-        problem = _become(0 if options.user == "root" else 1000)
+    if not device.ROOT and options.user != "root":
+        problem = _become(1000)
         if problem:
             print(f"sudo: {problem}", file=sys.stderr)
             return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -220,8 +221,11 @@ class Inventory:
 
 def _short(name: str) -> str:
     """The name up to its first dot; an address stays whole."""
-    numeric = all(part.isdecimal() for part in name.split("."))
-    return name if numeric or ":" in name else name.split(".")[0]
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name.split(".")[0]
+    return name
 
 
 def _some(names: list[str], most: int = 8) -> str:

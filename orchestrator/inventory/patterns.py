@@ -129,7 +129,7 @@ class Matcher:
 
 
 def _split_subscript(term: str) -> tuple[str, int | None, tuple[int, int | None] | None]:
-    """`web[1]` to (web, 1, None); `web[1:3]`, whose end counts, to (web, None, (1, 4)); others to (term, None, None)."""
+    """`web[1]` to (web, 1, None); `web[1:3]`, whose end counts, to (web, None, (1, 4)); others stay whole."""
     match = None if term.startswith("~") else _SUBSCRIPT.fullmatch(term)
     if match is None:
         return term, None, None

@@ -49,7 +49,9 @@ class VarFiles:
 
     def _listing(self, folder: Path) -> frozenset[str]:
         if folder not in self._folders:
-            self._folders[folder] = frozenset(os.listdir(folder)) if folder.is_dir() else frozenset()
+            self._folders[folder] = (
+                frozenset(path.name for path in folder.iterdir()) if folder.is_dir() else frozenset()
+            )
         return self._folders[folder]
 
     def _layer(self, path: Path) -> Layer:

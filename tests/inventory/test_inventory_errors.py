@@ -1,5 +1,7 @@
 """Mistakes in an inventory end in one error that shows the user's own line."""
 
+# ruff: noqa: E501 - one mistake a line
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -63,7 +63,6 @@ CHOICES = [
     ("nowhere,lone", "lone"),
     ("lone:lone:all[0]", "lone"),
     ("localhost", "localhost"),
-    ("::1", "::1"),
     ("lone:22", ""),
 ]
 
@@ -163,3 +162,8 @@ def test_an_unknown_host_is_refused_with_the_nearest(lab: Inventory) -> None:
     with pytest.raises(InventoryError, match="no host 'nano-6'") as caught:
         lab.host("nano-6")
     assert "did you mean 'nano-0" in caught.value.remedy
+
+
+def test_localhost_by_its_address_is_local_too(lab: Inventory) -> None:
+    (host,) = lab.select("::1")
+    assert (host.name, host.variables["ansible_connection"]) == ("::1", "local")

@@ -30,29 +30,36 @@ class ConsoleReport:
     """A listener that prints; a context manager, so that an interrupted run leaves the terminal as it was.
 
     Args:
-        file: where to print, standard output by default.
-        live: redraw one line per device. None decides: on a terminal, unless NO_COLOR is set or TERM is dumb.
+        stream: where to print, standard output by default.
+        live: redraw one line per device where that can be: on a terminal, unless NO_COLOR is set or TERM is dumb.
         verbosity: 0 shows what matters; 1 adds every task, debug notes and diffs.
+        directory: the run's folder as the user would type it; what RunStarted says where None.
         width: columns; the terminal's where None.
     """
 
     def __init__(
-        self, file: IO[str] | None = None, *, live: bool | None = None, verbosity: int = 0, width: int | None = None
+        self,
+        stream: IO[str] | None = None,
+        *,
+        live: bool = True,
+        verbosity: int = 0,
+        directory: str | None = None,
+        width: int | None = None,
     ) -> None:
-        file = file or sys.stdout
-        reconfigure = getattr(file, "reconfigure", None)
+        stream = stream or sys.stdout
+        reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure:  # a device's text must not end a run because the terminal lacks a character
             reconfigure(errors="replace")
-        self.console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
-        if live is None:
-            live = self.console.is_terminal and not self.console.is_dumb_terminal and not os.environ.get("NO_COLOR")
+        self.console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+        live = live and self.console.is_terminal and not self.console.is_dumb_terminal
+        live = live and not os.environ.get("NO_COLOR")
         self.verbosity = verbosity
         self._view: LiveView | None = None
         if live:
             from orchestrator.reports.live import LiveView
 
             self._view = LiveView(self.console)
-        self._directory: str | None = None
+        self._directory = directory
         self._started = 0.0
         self._name_width = 10
         self._virtual: set[str] = set()
@@ -78,7 +85,8 @@ class ConsoleReport:
             handle(self, event)
 
     def _run_started(self, event: events.RunStarted) -> None:
-        self._directory, self._started = event.directory, event.time
+        self._directory = self._directory or event.directory
+        self._started = event.time
         self._virtual = set(event.virtual)
         self._name_width = min(24, max([10, *map(len, event.hosts)]))
         line = Text.assemble((event.command, "bold"), "  ", text.plural(len(event.hosts), "device"))

@@ -76,22 +76,19 @@ class _Hosts:
         shown = ["ok", "changed", "unreachable", "failed", "skipped"]
         if any(entry["tasks"]["ignored"] for entry in hosts.values()):
             shown.append("ignored")
-        table = Table.grid(padding=(0, 1))
-        table.add_column(no_wrap=True, overflow="ellipsis")
-        table.add_column(no_wrap=True)
-        for _ in shown:
-            table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True)
+        width = max(map(len, hosts), default=0)
+        digits = max((len(str(count)) for entry in hosts.values() for count in entry["tasks"].values()), default=1)
         for host, entry in hosts.items():
             counts = dict(entry["tasks"])
             if entry["status"] in ("failed", "unreachable"):  # also where no task was there to be counted
                 counts[entry["status"]] = max(1, counts[entry["status"]])
-            cells = [
-                Text(f"{name}={counts[name]}", style=STATUS_STYLES[name] if counts[name] else "dim") for name in shown
-            ]
-            tag = Text("virtual", style=VIRTUAL_STYLE) if entry["virtual"] else Text()
-            table.add_row(Text(host, style=STATUS_STYLES[entry["status"]]), Text(":", style="dim"), *cells, tag)
-        yield table
+            line = Text.assemble((host.ljust(width), STATUS_STYLES[entry["status"]]), (" :", "dim"))
+            for name in shown:
+                cell = f" {name}={counts[name]}".ljust(len(name) + digits + 2)
+                line.append(cell, STATUS_STYLES[name] if counts[name] else "dim")
+            if entry["virtual"]:
+                line.append(" virtual", VIRTUAL_STYLE)
+            yield line
 
 
 class _Engines:

@@ -69,7 +69,12 @@ def metric(value: float | None) -> str:
         return UNKNOWN
     if value != 0 and abs(value) < 1e-3:
         return f"{value:.2e}"
-    return f"{value:.6g}"
+    return f"{value:.4g}"
+
+
+def cosine(value: float | None) -> str:
+    """With the seven digits in which good cosines differ."""
+    return UNKNOWN if value is None else f"{value:.7g}"
 
 
 def percent(fraction: float | None, decimals: int = 1) -> str:

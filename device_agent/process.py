@@ -36,6 +36,8 @@ def find_tool(*candidates):
             if os.path.isfile(found) and os.access(found, os.X_OK):
                 return found
             continue
+        if "/" in candidate:
+            continue
         for folder in environment()["PATH"].split(":"):
             found = os.path.join(device_path(folder), candidate)
             if os.path.isfile(found) and os.access(found, os.X_OK):

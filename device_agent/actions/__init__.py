@@ -1,8 +1,8 @@
 """What the agent can do: the table of actions, each loaded when it is first asked for.
 
 An action is `def name(args, context) -> Result`, decorated with `accepts(...)`; see docs/architecture.md for what each
-one takes and gives. Attributes that the serve loop knows: `in_session` (runs as the login user whatever `become` says, and
-may change the session) and `concurrent` (runs in a thread of its own).
+one takes and gives. Attributes that the serve loop knows: `in_session` (runs as the login user whatever `become` says,
+and may change the session) and `concurrent` (runs in a thread of its own).
 """
 
 import difflib

@@ -57,7 +57,7 @@ def job_start(args, context):
 
 
 def _create(folder, kind, spec):
-    """Make the job's folder aside, take its lock, show it by a rename, and start its supervisor with the lock in hand."""
+    """Make the job's folder aside, lock it, show it by a rename, and start its supervisor with the lock in hand."""
     jobs, job_id = os.path.split(folder)
     aside = os.path.join(jobs, ".new-" + job_id)
     shutil.rmtree(aside, ignore_errors=True)
@@ -108,8 +108,9 @@ def job_follow(args, context):
     while True:
         # State first: events that stand before a final state are then all there.
         state = store.read_state(folder)
-        for offset, event in store.read_events(folder, offset):
-            context.progress(dict(event, offset=offset), event="job")
+        for after, event in store.read_events(folder, offset):
+            context.progress(dict(event, offset=after), event="job")
+            offset = after
         if state["state"] in store.ENDED:
             data = {"state": state["state"], "result": state.get("result"), "error": state.get("error")}
             return Result(data=dict(data, offset=offset))

@@ -1,7 +1,8 @@
 """The folder of a job: what every session may read, and the lock that tells the living from the dead.
 
     jobs/<id>/spec.json      {"kind": ..., "spec": {...}}
-    jobs/<id>/state.json     {"state": "running|done|failed|cancelled", "kind", "pid", "started", "finished", "result", "error"}
+    jobs/<id>/state.json     {"state", "kind", "pid", "started", "finished", "result", "error"}; state is running, done,
+                             failed or cancelled
     jobs/<id>/events.jsonl   one event a line
     jobs/<id>/output.log     what the tools printed
     jobs/<id>/lock           held with flock by the living supervisor

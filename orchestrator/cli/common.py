@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import ConfigurationError, InventoryError, UsageError
+from orchestrator.errors import InventoryError, UsageError
 
 if TYPE_CHECKING:
-    from orchestrator.devices.device import Device
     from orchestrator.inventory.inventory import Host, Inventory
-    from orchestrator.playbook.context import RunContext, RunOptions
-    from orchestrator.playbook.parse import Play
+    from orchestrator.runs.connections import Connections
 
 
 def project_home() -> Path:
@@ -33,9 +28,13 @@ def shipped(kind: str) -> Path:
 
 def inventory_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("devices")
-    group.add_argument("-i", "--inventory", action="append", metavar="FILE", help="inventory file, folder or 'host,'; may be repeated")
+    group.add_argument(
+        "-i", "--inventory", action="append", metavar="FILE", help="inventory file, folder or 'host,'; may be repeated"
+    )
     group.add_argument("-l", "--limit", metavar="PATTERN", help="only these hosts: a:b, a:&b, a:!b, globs, @file")
-    group.add_argument("-e", "--extra-vars", action="append", default=[], metavar="NAME=VALUE", help="a variable, or @file.yml")
+    group.add_argument(
+        "-e", "--extra-vars", action="append", default=[], metavar="NAME=VALUE", help="a variable, or @file.yml"
+    )
 
 
 def connection_options(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +43,11 @@ def connection_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-u", "--user", metavar="NAME", help="login user where the inventory names none")
     group.add_argument("-k", "--ask-pass", action="store_true", help="ask for the login password")
     group.add_argument("-K", "--ask-become-pass", action="store_true", help="ask for the sudo password")
-    group.add_argument("--accept-new-host-keys", action="store_true", help="trust host keys never seen before; changed ones are always refused")
+    group.add_argument(
+        "--accept-new-host-keys",
+        action="store_true",
+        help="trust host keys never seen before; changed ones are always refused",
+    )
 
 
 def output_options(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +102,9 @@ def load(options: argparse.Namespace, playbook_dir: Path | None = None) -> tuple
     sources = options.inventory or ([os.environ["FLEET_INVENTORY"]] if os.environ.get("FLEET_INVENTORY") else None)
     if not sources:
         raise InventoryError(
-            "no inventory", "--inventory was not given and FLEET_INVENTORY is not set", "fleet ... --inventory inventory/lab.yml"
+            "no inventory",
+            "--inventory was not given and FLEET_INVENTORY is not set",
+            "fleet ... --inventory inventory/lab.yml",
         )
     # An inventory that comes with Fleet is found by its usual name from anywhere.
     sources = [source if "," in source or Path(source).exists() else _shipped_inventory(source) for source in sources]
@@ -110,6 +115,14 @@ def load(options: argparse.Namespace, playbook_dir: Path | None = None) -> tuple
 def _shipped_inventory(source: str) -> str:
     path = shipped("inventory") / Path(source).name
     return str(path) if Path(source).parent.name in ("", "inventory") and path.is_file() else source
+
+
+def connections(options: argparse.Namespace) -> Connections:
+    """Connections with what the command line says about users, passwords and host keys."""
+    from orchestrator.runs.connections import Connections, LoginOptions
+
+    login = LoginOptions(options.user, passwords(options), options.accept_new_host_keys)
+    return Connections(project_home(), login)
 
 
 def passwords(options: argparse.Namespace) -> dict[str, str]:

@@ -99,10 +99,9 @@ def measure(output: Any, reference: Any, tolerance: Tolerance, *, classes: bool 
     norm1, norm2 = float(np.sum(np.abs(rf))), float(np.linalg.norm(rf))
     xnorm = float(np.linalg.norm(xf))
     l2 = float(np.linalg.norm(xf - rf))
-    if norm2 and xnorm:
-        cosine = float(np.dot(xf, rf) / (norm2 * xnorm))
-    else:
-        cosine = 1.0 if norm2 == xnorm and xf.size else 0.0
+    # Two zero vectors agree; a zero vector and another do not.
+    alike = 1.0 if norm2 == xnorm and xf.size else 0.0
+    cosine = float(np.dot(xf, rf) / (norm2 * xnorm)) if norm2 and xnorm else alike
     metrics: dict[str, float | int | None] = {
         "l0": l0,
         "l1": float(np.sum(difference)) / norm1 if norm1 else float(np.sum(difference)),
@@ -137,7 +136,9 @@ def judge(
     """
     missing = [name for name in references if name not in outputs]
     if missing:
-        raise ValueError(f"the engine gave no output named {', '.join(missing)}; it gave {', '.join(outputs) or 'none'}")
+        raise ValueError(
+            f"the engine gave no output named {', '.join(missing)}; it gave {', '.join(outputs) or 'none'}"
+        )
     metrics, reasons, samples = {}, [], 0
     for name, reference in references.items():
         numbers = measure(outputs[name], reference, tolerance, classes=classes, labels=labels)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import DeviceError
 from orchestrator.events import Event, Events, FactsGathered, HostState, Note
+from orchestrator.platforms import resolve
 from orchestrator.playbook.expressions import render
 
 if TYPE_CHECKING:
@@ -16,7 +20,11 @@ if TYPE_CHECKING:
     from orchestrator.inventory.inventory import Host
     from orchestrator.models.exports import Exports
     from orchestrator.playbook.parse import Task
+    from orchestrator.playbook.specifications import Specifications
     from orchestrator.store.store import Store
+
+# What rides in a reply instead of going over SFTP, which costs several round trips.
+INLINE_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,7 @@ class RunContext:
     events: Events
     store: Store
     exports: Exports
-    search: tuple[Path, ...] = ()
-    """Where a model named without a path is looked for, after the inventory's own folder."""
+    models: Specifications
 
 
 @dataclass
@@ -98,6 +105,22 @@ class TaskContext:
     def emit(self, event: Event) -> None:
         self.run.events(event)
 
+    def fetch_bytes(self, path: str, sha256: str | None = None, size_bytes: int | None = None) -> bytes:
+        """A file of the device's fleet_root: in the call itself where it is small, over SFTP otherwise.
+
+        Raises:
+            TransferError: it arrived with another digest than `sha256`.
+        """
+        if size_bytes is not None and size_bytes <= INLINE_BYTES:
+            data = self.device.call("file_read", {"path": path, "offset": 0, "limit": INLINE_BYTES}).data
+            content = base64.b64decode(data["content"])
+            if sha256 is None or hashlib.sha256(content).hexdigest() == sha256:
+                return content
+        with tempfile.TemporaryDirectory(dir=self.run.directory) as folder:
+            local = Path(folder) / "file"
+            self.device.fetch(path, local, sha256)
+            return local.read_bytes()
+
     def state(self, state: str, detail: str = "", fraction: float | None = None) -> None:
         self.emit(HostState(host=self.name, state=state, detail=detail, fraction=fraction))
 
@@ -127,6 +150,6 @@ def gather(run: RunContext, host: HostContext) -> dict[str, Any]:
     if host.facts is None:
         if host.device is None:
             return {}
-        host.facts = host.device.facts()
+        host.facts = resolve(host.device.facts())
         run.events(FactsGathered(host=host.host.name, facts=host.facts))
     return host.facts

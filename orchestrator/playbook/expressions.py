@@ -25,8 +25,8 @@ def has_template(value: Any) -> bool:
 @lru_cache(maxsize=1)
 def _environment() -> Any:
     import jinja2
-    from jinja2.runtime import Context
     from jinja2.nativetypes import NativeEnvironment
+    from jinja2.runtime import Context
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class LazyContext(Context):

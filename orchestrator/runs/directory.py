@@ -25,7 +25,7 @@ def new_run(root: Path) -> tuple[str, Path]:
         folder.mkdir(parents=True)
         link = root / f".latest-{name}"
         link.symlink_to(name)
-        os.replace(link, root / "latest")
+        link.replace(root / "latest")
     except OSError as problem:
         why = problem.strerror or str(problem)
         raise ConfigurationError(f"cannot write {folder}", why, "run in a folder of your own, or pass --runs") from None
@@ -39,4 +39,4 @@ def write_atomically(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary.replace(path)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import FleetError, PlaybookError, UnreachableError
+from orchestrator.errors import ConfigurationError, FleetError, PlaybookError, UnreachableError
 from orchestrator.events import HostFinished, HostState, PlayStarted, TaskFinished, TaskStarted
 from orchestrator.inventory.settings import defaults
 from orchestrator.playbook.context import HostContext, RunContext, TaskContext, gather
@@ -48,6 +48,8 @@ class Runner:
         self.run = run
         self.connect = connect
         self.extra = dict(extra or {})
+        self.misconfigured = False
+        """A device failed by a mistake in the user's files, which the run met only after connecting."""
         self._stop = threading.Event()
         self._members = [{host.name for host in inventory.select(play.hosts)} for play in plays]
 
@@ -98,6 +100,8 @@ class Runner:
         except UnreachableError as problem:
             status, error = "unreachable", problem.on(host.name).to_json()
         except FleetError as problem:
+            if isinstance(problem, ConfigurationError):
+                self.misconfigured = True
             status, error = "failed", problem.on(host.name).to_json()
         except Exception as problem:  # a defect of ours: the other devices go on, and the report says where
             status, error = "failed", _defect(problem, self.run.directory / f"defect-{host.name}.log")

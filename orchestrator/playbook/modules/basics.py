@@ -69,7 +69,9 @@ def _command(task: TaskContext, call: dict[str, Any]) -> Outcome:
     data = dict(reply.data)
     if data["rc"] != 0:
         lines = (data["stderr"] or data["stdout"]).strip().splitlines()
-        raise ActionError(f"the command ended with exit code {data['rc']}", lines[-1] if lines else "it printed nothing")
+        raise ActionError(
+            f"the command ended with exit code {data['rc']}", lines[-1] if lines else "it printed nothing"
+        )
     return Outcome(True, data, message=data["stdout"].strip().splitlines()[0] if data["stdout"].strip() else "")
 
 
@@ -79,7 +81,12 @@ _SHARED = {
 }
 
 
-@module("command", free_form="cmd", cmd=Argument("str", "the command, split like a shell would, but run without one", required=True), **_SHARED)
+@module(
+    "command",
+    free_form="cmd",
+    cmd=Argument("str", "the command, split like a shell would, but run without one", required=True),
+    **_SHARED,
+)
 def command(task: TaskContext, args: dict[str, Any]) -> Outcome:
     """Run a command on the device, without a shell.
 

@@ -11,7 +11,9 @@ from orchestrator.playbook.modules import Argument, Outcome, module
 @module(
     "nvpmodel",
     mode=Argument("str", "keep, fastest, or a mode's name as `nvpmodel -q` prints it", "keep"),
-    allow_reboot=Argument("bool", "reboot where the mode asks for it; otherwise say that it is needed and go on", False),
+    allow_reboot=Argument(
+        "bool", "reboot where the mode asks for it; otherwise say that it is needed and go on", False
+    ),
 )
 def nvpmodel(task: TaskContext, args: dict[str, Any]) -> Outcome:
     """Set the power mode of a Jetson.
@@ -48,7 +50,10 @@ def nvpmodel(task: TaskContext, args: dict[str, Any]) -> Outcome:
     return Outcome(True, data, reply.diff, f"{data['previous']} to {data['mode']}")
 
 
-@module("jetson_clocks", state=Argument("str", "keep, or max to lock all clocks at their highest", "keep", choices=("keep", "max")))
+@module(
+    "jetson_clocks",
+    state=Argument("str", "keep, or max to lock all clocks at their highest", "keep", choices=("keep", "max")),
+)
 def jetson_clocks(task: TaskContext, args: dict[str, Any]) -> Outcome:
     """Lock the clocks of a Jetson at the highest that its power mode allows.
 

@@ -1,0 +1,71 @@
+"""`fleet deploy`: from checkpoints to proved, active engines on every device."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from orchestrator.cli.common import (
+    connection_options,
+    extra_variables,
+    inventory_options,
+    load,
+    output_options,
+    shipped,
+)
+from orchestrator.playbook.specifications import Specifications
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("what to deploy")
+    what.add_argument(
+        "-m",
+        "--model",
+        action="append",
+        metavar="SPEC",
+        help="model specification instead of the inventory's fleet_models; may be repeated",
+    )
+    what.add_argument("--force", action="store_true", help="build even what could be reused")
+    what.add_argument("--playbook", metavar="FILE", help="another playbook than the shipped playbooks/deploy.yml")
+    playbook_options(parser)
+    inventory_options(parser)
+    connection_options(parser)
+    output_options(parser)
+
+
+def playbook_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how")
+    group.add_argument("-C", "--check", action="store_true", help="change nothing, say what would change")
+    group.add_argument("-D", "--diff", action="store_true", help="show what changes inside")
+    group.add_argument("-t", "--tags", metavar="TAGS", help="only tasks with these tags")
+    group.add_argument("--skip-tags", metavar="TAGS", help="all but tasks with these tags")
+
+
+def run(options: argparse.Namespace) -> int:
+    return run_playbook(
+        options, Path(options.playbook) if options.playbook else shipped("playbooks") / "deploy.yml", "deploy"
+    )
+
+
+def specifications(playbooks: Path) -> Specifications:
+    """Models are found by path from here, or by name in the `models` folders beside playbooks."""
+    return Specifications((Path.cwd(), playbooks / "models", Path("playbooks/models"), shipped("playbooks") / "models"))
+
+
+def run_playbook(options: argparse.Namespace, playbook: Path, command: str) -> int:
+    """Load a playbook and its inventory, look for mistakes in both, then run it."""
+    from orchestrator.inventory.settings import settings
+    from orchestrator.playbook.parse import load_playbook
+
+    plays = load_playbook(playbook)
+    inventory, hosts = load(options, playbook_dir=playbook.parent)
+    models = specifications(playbook.parent)
+    # A mistake in a variable or a specification ends the run before any device is touched.
+    for host in hosts:
+        named = settings(host).models
+        if any(task.module.name == "engine_plan" for play in plays for task in play.tasks):
+            for name in getattr(options, "model", None) or named:
+                models.find(name, host)
+    from orchestrator.cli.execute import execute
+
+    return execute(options, plays, inventory, hosts, command=command, extra=extra_variables(options), models=models)

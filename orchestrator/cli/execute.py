@@ -1,0 +1,125 @@
+"""Carries out a run for a command: its folder, listeners, devices, plays, reports and exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.cli.common import connections, project_home
+from orchestrator.errors import UsageError
+from orchestrator.events import Events, RunFinished, RunStarted
+from orchestrator.playbook.context import RunContext, RunOptions
+from orchestrator.reports.console import ConsoleReport
+from orchestrator.reports.result import ResultCollector
+from orchestrator.runs.directory import new_run, write_atomically
+from orchestrator.runs.journal import Journal
+from orchestrator.runs.runner import Runner
+
+if TYPE_CHECKING:
+    from orchestrator.inventory.inventory import Host, Inventory
+    from orchestrator.playbook.parse import Play
+    from orchestrator.playbook.specifications import Specifications
+
+CONFIGURATION, FAILED, UNREACHABLE = 1, 2, 4
+
+
+def run_options(options: argparse.Namespace) -> RunOptions:
+    """The parsed command line as what a run needs of it."""
+    return RunOptions(
+        check=getattr(options, "check", False),
+        diff=getattr(options, "diff", False),
+        verbosity=options.verbose,
+        force=getattr(options, "force", False),
+        forks=options.forks,
+        tags=_words(getattr(options, "tags", None)),
+        skip_tags=_words(getattr(options, "skip_tags", None)),
+        models=tuple(getattr(options, "model", None) or ()),
+    )
+
+
+def _words(text: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
+
+
+def execute(
+    options: argparse.Namespace,
+    plays: Sequence[Play],
+    inventory: Inventory,
+    hosts: Sequence[Host],
+    *,
+    command: str,
+    extra: Mapping[str, Any],
+    models: Specifications,
+) -> int:
+    """Run plays over hosts and write every report.
+
+    Returns:
+        the exit code: 0 all well, 1 a mistake in the user's files, 2 a device failed, 4 a device unreachable, 6 both.
+    """
+    from orchestrator.models.exports import Exports
+    from orchestrator.store.store import Store
+
+    run, directory = new_run(Path(options.runs))
+    store = Store(project_home() / "store")
+    results = ResultCollector()
+    journal = Journal(directory / "journal.jsonl")
+    events = Events(journal, results)
+    # Standard output belongs to the JSON when it is asked for there.
+    console = ConsoleReport(
+        stream=sys.stderr if options.json == "-" else sys.stdout,
+        live=not options.no_live,
+        verbosity=options.verbose,
+        directory=os.path.relpath(directory),
+    )
+    links = connections(options)
+    with Exports(store) as exports, console:
+        events.add(console)
+        names = [host.name for host in hosts]
+        events(RunStarted(run=run, command=command, hosts=names, directory=str(directory)))
+        context = RunContext(run, directory, run_options(options), events, store, exports, models)
+        links.prepare(hosts)
+        runner = Runner(plays, inventory, hosts, context, links.connect, extra)
+        try:
+            runner.go()
+        finally:
+            result = results.result()
+            write_reports(result, directory, options)
+            events(RunFinished(run=run, result=result))
+            journal.close()
+    return CONFIGURATION if runner.misconfigured else exit_code(result)
+
+
+def write_reports(result: dict[str, Any], directory: Path, options: argparse.Namespace) -> None:
+    """`result.json` and `report.html` in the run's folder, and what the options ask for beside them."""
+    from orchestrator.reports.html import render_html
+
+    text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(directory / "result.json", text)
+    write_atomically(directory / "report.html", render_html(result))
+    if options.json == "-":
+        sys.stdout.write(text)
+    elif options.json:
+        _write(options.json, text)
+    if options.junit:
+        from orchestrator.reports.junit import render_junit
+
+        _write(options.junit, render_junit(result))
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise UsageError(f"cannot write {path}", problem.strerror or str(problem)) from None
+
+
+def exit_code(result: Mapping[str, Any]) -> int:
+    """0, or the sum of 2 for a device that failed and 4 for one that was unreachable."""
+    statuses = {host["status"] for host in result["hosts"].values()}
+    return FAILED * ("failed" in statuses) + UNREACHABLE * ("unreachable" in statuses)

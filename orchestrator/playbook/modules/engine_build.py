@@ -1,0 +1,269 @@
+"""Walks each engine's precision ladder on the device: build, run, judge, until a rung stands."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from orchestrator.engines.key import digest
+from orchestrator.engines.launches import join
+from orchestrator.engines.plan import BUILD, REUSE, REVALIDATE, Step
+from orchestrator.engines.verdicts import Tolerance, Verdict, judge
+from orchestrator.engines.work import BUILT, FAILED, REUSED, REVALIDATED, Work
+from orchestrator.errors import ActionError, BuildError, DeviceError, VerdictError
+from orchestrator.playbook.context import TaskContext
+from orchestrator.playbook.modules import Outcome, module
+from orchestrator.playbook.modules.engine_push import launches, push
+
+
+@module("engine_build")
+def engine_build(task: TaskContext, args: dict[str, Any]) -> Outcome:
+    """Build the engines that are to be built and judge their outputs against the reference.
+
+    Each build is a job of its own on the device, which goes on when the link or the controller dies. A rung of the
+    ladder that fails its verdict is remembered on the device and the next one is tried. Where the power state had to be
+    mended in this run, engines that stand are judged again.
+
+    Returns engines: model, batch, action, precision of each.
+    """
+    works: list[Work] = task.scratch["engines"]
+    if task.check:
+        todo = [work for work in works if work.plan.action in (BUILD, REVALIDATE)]
+        return Outcome(bool(todo), message=f"would build or judge {len(todo)} of {len(works)} engines")
+    for work in works:
+        if work.action is None:
+            _walk(task, work)
+    summary = [
+        {
+            "model": work.spec.name,
+            "batch": work.variant.batch,
+            "action": work.action,
+            "precision": work.step.rung.precision if work.step else None,
+        }
+        for work in works
+    ]
+    changed = any(work.action in (BUILT, REVALIDATED) for work in works)
+    return Outcome(changed, {"engines": summary}, message=", ".join(f"{w.title}: {w.action}" for w in works))
+
+
+def _walk(task: TaskContext, work: Work) -> None:
+    error: DeviceError | None = None
+    for step in work.plan.steps:
+        work.step = step
+        if step.action not in (REUSE, REVALIDATE, BUILD):
+            work.note(step, step.action, step.reason)
+            continue
+        try:
+            _climb(task, work, step)
+            return
+        except (BuildError, VerdictError) as problem:
+            error = problem
+            work.note(step, FAILED, f"{problem.what}: {problem.why}" if problem.why else problem.what)
+            task.warn(f"{work.title} at {step.rung.precision}: {problem.what}; {problem.why}")
+    assert error is not None
+    work.settle(FAILED, error.why or error.what, error)
+
+
+def _climb(task: TaskContext, work: Work, step: Step) -> None:
+    """Bring one rung to a good end, or raise a BuildError or VerdictError."""
+    action, reason = step.action, step.reason
+    mended = task.state_of_host.repaired
+    if action == REUSE and mended:
+        action, reason = REVALIDATE, "; ".join(mended)
+    if action == REUSE:
+        assert step.passport is not None
+        work.verdict, work.benchmark = step.passport["verdict"], step.passport.get("benchmark")
+        work.engine, work.build = step.passport["engine"], step.passport.get("build") or {}
+        work.note(step, REUSED, reason)
+        work.settle(REUSED, _with_earlier(work, reason))
+        return
+    if action == BUILD:
+        _build(task, work, step)
+    else:
+        assert step.passport is not None
+        work.engine, work.build = step.passport["engine"], step.passport.get("build") or {}
+    task.device.call("passport_write", {"key": step.rung.key, "passport": _passport(task, work, step)})
+    try:
+        verdict = _judge(task, work, step)
+    except ActionError as problem:
+        raise VerdictError("the engine could not be run", problem.what, problem.remedy, log=problem.log) from None
+    work.verdict = verdict.to_json()
+    work.fresh = True
+    task.device.call(
+        "passport_write", {"key": step.rung.key, "passport": {"verdict": {**work.verdict, "at": time.time()}}}
+    )
+    if not verdict.passed:
+        raise VerdictError(
+            f"{work.title}: the {step.rung.precision} engine's outputs are wrong",
+            "; ".join(verdict.reasons),
+            "see the verdict in the report; add a more exact precision to the ladder, or change the tolerances",
+        )
+    done = BUILT if action == BUILD else REVALIDATED
+    work.note(step, done, reason)
+    work.settle(done, _with_earlier(work, reason))
+
+
+def _passport(task: TaskContext, work: Work, step: Step) -> dict[str, Any]:
+    """What an engine was made from and for; how it was built is the agent's to write."""
+    assert work.export is not None
+    names = ("hostname", "module", "l4t", "jetpack", "tensorrt", "power_mode", "clocks")
+    return {
+        "model": work.spec.name,
+        "precision": step.rung.precision,
+        "batch": work.variant.batch,
+        "parts": dict(step.rung.parts),
+        "sources": work.export.sources,
+        "export": {"opset": work.export.opset, "steps": work.export.steps},
+        "virtual": task.facts["virtual"],
+        "device": {name: task.facts.get(name) for name in names},
+        "failure": None,
+    }
+
+
+def _with_earlier(work: Work, reason: str) -> str:
+    """The reason, and why the rungs above this one were passed over."""
+    above = [f"{r['precision']}: {r['reason']}" for r in work.rungs[:-1]]
+    return "; ".join([reason, *above])
+
+
+def _build(task: TaskContext, work: Work, step: Step) -> None:
+    rung, spec, facts = step.rung, work.spec, task.facts
+    assert work.export is not None
+    push(task, {work.export.onnx, *(d for launch in launches(task, work) for d in launch["digests"])})
+    bucket = _bucket(facts, rung.parts.get("power_mode"))
+    job = {
+        "key": rung.key,
+        "onnx": work.export.onnx,
+        "tool": spec.build.tool,
+        "trtexec": facts["trtexec"],
+        "precision": rung.precision,
+        "inputs": [binding.to_json() for binding in work.variant.inputs],
+        "workspace": rung.parts["options"]["workspace"],
+        "timing_cache": bucket if spec.build.timing_cache else None,
+        "options": dict(spec.build.options),
+        "timeout_s": spec.build.timeout_s,
+    }
+    # The job's name holds what it builds, so a build that another run started is attached to and not doubled. A forced
+    # build is a new one.
+    name = f"build-{rung.key[:20]}" + (f"-{task.run.id}" if task.run.options.force else "")
+    detail = f"{spec.name} {rung.precision}"
+    task.state("building", detail)
+    result = _follow(task, name, "build", job, "building", detail)
+    if result["state"] != "done":
+        raise _build_error(task, work, step, result)
+    work.engine, work.build = result["result"]["engine"], result["result"]["build"]
+    work.timing_cache = bucket if spec.build.timing_cache else None
+    for warning in work.build.get("warnings") or []:
+        task.note(f"{work.title}: {warning}")
+
+
+def _bucket(facts: dict[str, Any], power_mode: str | None) -> str:
+    """Devices of one bucket may share a timing cache: it is bound to device, CUDA, TensorRT and power state."""
+    names = ("module", "compute_capability", "tensorrt", "cuda")
+    return digest([*(facts.get(name) for name in names), power_mode])[:20]
+
+
+def _follow(task: TaskContext, name: str, kind: str, job: dict[str, Any], state: str, detail: str) -> dict[str, Any]:
+    task.device.call("job_start", {"id": name, "kind": kind, "spec": job})
+
+    def event(data: dict[str, Any]) -> None:
+        if data.get("fraction") is not None or data.get("phase"):
+            phase = data.get("phase") or ""
+            task.state(state, f"{detail} {phase}".strip(), data.get("fraction"))
+
+    return task.device.follow_job(name, event)
+
+
+def _build_error(task: TaskContext, work: Work, step: Step, result: dict[str, Any]) -> BuildError:
+    from orchestrator.platforms.failures import explain
+
+    error = result.get("error") or {}
+    data = error.get("data") or {}
+    log = task.run.directory / "artifacts" / task.name / work.spec.name / f"build-{step.rung.precision}.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("\n".join(data.get("tail") or []) + "\n", encoding="utf-8")
+    except OSError:
+        log = None  # type: ignore[assignment]
+    known = explain(data.get("tail") or [])
+    what = f"{work.title}: engine not built: {error.get('what') or 'the job ' + result['state']}"
+    why = (known.why if known else "") or error.get("why") or ""
+    remedy = (known.remedy if known else "") or error.get("remedy") or ""
+    kind = error.get("kind")
+    # What the parser refuses today it refuses tomorrow; memory and time may be found.
+    failure = {
+        "what": error.get("what") or what,
+        "kind": kind,
+        "permanent": kind in ("parser", "flag"),
+        "at": time.time(),
+    }
+    passport = {
+        "model": work.spec.name,
+        "batch": work.variant.batch,
+        "parts": dict(step.rung.parts),
+        "failure": failure,
+    }
+    task.device.call("passport_write", {"key": step.rung.key, "passport": passport})
+    work.build = {"attempts": data.get("attempts")}
+    return BuildError(what, why, remedy, device=task.name, log=str(log) if log else None)
+
+
+def _judge(task: TaskContext, work: Work, step: Step) -> Verdict:
+    import numpy as np
+
+    assert work.export is not None
+    prepared = launches(task, work)
+    push(task, {d for launch in prepared for d in launch["digests"]})
+    samples = sum(len(launch["launch"].samples) for launch in prepared)
+    task.state("validating", f"{work.spec.name} {step.rung.precision}, {samples} samples")
+    job = {
+        "key": step.rung.key,
+        "trtexec": task.facts["trtexec"],
+        "launches": [{"inputs": launch["inputs"]} for launch in prepared],
+        "outputs": None,
+    }
+    detail = f"{work.spec.name} {step.rung.precision}"
+    outputs = run_launches(task, f"run-{step.rung.key[:20]}-{task.run.id}", job, "validating", detail)
+    joined = join([launch["launch"] for launch in prepared], outputs, work.variant.batched)
+    chosen = [i for launch in prepared for i in launch["launch"].samples]
+    with np.load(task.run.store.path(work.export.reference)) as reference:
+        references = {name[7:]: reference[name][chosen] for name in reference.files if name.startswith("output/")}
+        labels = reference["labels"][chosen] if "labels" in reference.files else None
+    tolerance = Tolerance.of(step.rung.precision, work.spec.tolerances.get(step.rung.precision))
+    try:
+        return judge(
+            joined,
+            references,
+            tolerance,
+            reference_digest=work.export.reference,
+            classes=work.spec.classes,
+            labels=labels,
+        )
+    except ValueError as problem:
+        raise VerdictError(f"{work.title}: outputs cannot be compared", str(problem)) from None
+
+
+def run_launches(task: TaskContext, name: str, job: dict[str, Any], state: str, detail: str) -> list[dict[str, Any]]:
+    """Run an engine on the device and bring its outputs here: per launch, output name -> array.
+
+    Raises:
+        ActionError: the job failed.
+    """
+    import numpy as np
+
+    result = _follow(task, name, "run", job, state, detail)
+    if result["state"] != "done":
+        error = result.get("error") or {}
+        raise ActionError(
+            error.get("what") or f"the job {result['state']}", error.get("why") or "", error.get("remedy") or ""
+        )
+    outputs = []
+    for launch in result["result"]["launches"]:
+        arrays = {}
+        for output in launch["outputs"]:
+            content = task.fetch_bytes(output["path"], output["sha256"], output["size_bytes"])
+            dtype = np.dtype(output["dtype"]).newbyteorder("<")
+            arrays[output["name"]] = np.frombuffer(content, dtype).reshape(output["shape"])
+        outputs.append(arrays)
+    task.device.call("job_remove", {"id": name})
+    return outputs

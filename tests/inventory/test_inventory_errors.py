@@ -1,7 +1,5 @@
 """Mistakes in an inventory end in one error that shows the user's own line."""
 
-# ruff: noqa: E501 - one mistake a line
-
 from __future__ import annotations
 
 from pathlib import Path

@@ -46,7 +46,7 @@ ENGINE = (
     ),
     (re.compile(r"Error (?:opening|loading) engine file|Engine set up failed"), "TensorRT cannot load the engine"),
 )
-"""(text, meaning): an engine that does not fit the device. What stands first names the cause, what follows a symptom."""
+"""(text, meaning): an engine that does not fit the device. Earlier entries name causes, later ones symptoms."""
 
 _OTHER_MODEL = re.compile(r"Using an engine plan file across different models of devices")
 

@@ -10,6 +10,7 @@ from orchestrator.reports import text
 from orchestrator.reports.chart import BAR_HEIGHT, LABEL_WIDTH, ROW_HEIGHT, WIDTH, charts
 
 _METRICS = ("l0", "l1", "l2", "lInf", "cos", "nan", "inf", "top1", "accuracy")
+_UNITS = ("_bytes", "_hz")
 _OPEN_DEVICES = 3
 """So few devices are shown unfolded."""
 
@@ -55,6 +56,7 @@ def render_html(result: Mapping[str, Any]) -> str:
         worst=worst,
         shares=_shares,
         words=_words,
+        label=label,
         names=text.names,
         plural=text.plural,
     )
@@ -89,15 +91,20 @@ def fact_text(value: Any, name: str = "") -> str:
     if isinstance(value, (int, float)) and name.endswith("_bytes"):
         return text.size(value)
     if isinstance(value, Mapping):
-        inherited = name if name.endswith(("_hz", "_bytes")) else ""
-        return ", ".join(
-            f"{key.replace('_', ' ')} {fact_text(item, inherited or str(key))}" for key, item in value.items()
-        )
+        unit = name if name.endswith(_UNITS) else ""
+        return ", ".join(f"{label(str(key))} {fact_text(item, unit or str(key))}" for key, item in value.items())
     if isinstance(value, (int, float)) and name.endswith("_hz"):
         return f"{value / 1e6:.0f} MHz"
     if isinstance(value, (list, tuple)):
         return ", ".join(fact_text(item) for item in value)
     return str(value)
+
+
+def label(name: str) -> str:
+    """A fact's name as people read it, without the unit that its value shows: `disk_free_bytes` is `disk free`."""
+    for unit in _UNITS:
+        name = name.removesuffix(unit)
+    return name.replace("_", " ")
 
 
 def _number(value: float | None) -> str:

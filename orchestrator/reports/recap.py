@@ -201,5 +201,5 @@ def _totals(result: Mapping[str, Any]) -> Text:
     engines = [f"{count} {action}" for action, count in summary["engines"].items() if count]
     if engines:
         line.append(f"; engines: {', '.join(engines)}")
-    line.append(f"; {text.size(summary['bytes_pushed'])} pushed in {text.duration(result['duration_s'])}")
+    line.append(f"; {text.size(summary['bytes_pushed'])} pushed, {text.duration(result['duration_s'])}")
     return line

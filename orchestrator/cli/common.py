@@ -82,7 +82,7 @@ def extra_variables(options: argparse.Namespace) -> dict[str, Any]:
                 raise document.fail("variables are a mapping")
             values.update(document.data)
         elif text.lstrip().startswith("{"):
-            values.update(Document("--extra-vars", text, UsageError).data)
+            values.update(Document("--extra-vars", text, UsageError).data or {})
         elif "=" in text:
             name, _, value = text.partition("=")
             values[name.strip()] = Document("--extra-vars", value, UsageError).data

@@ -77,7 +77,7 @@ def execute(
         directory=os.path.relpath(directory),
     )
     links = connections(options)
-    with Exports(store) as exports, console:
+    with Exports(store, Path.cwd()) as exports, console:
         events.add(console)
         names = [host.name for host in hosts]
         events(RunStarted(run=run, command=command, hosts=names, directory=str(directory)))

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         for name in names or ():
             lab.reset(name)
     elif options.what == "up":
-        lab.up({n: LabDevice(f.lab_profile or "", f.lab_python) for n, f in virtual.items()}, options.server)
+        lab.up({n: LabDevice(f.lab_profile or "") for n, f in virtual.items()}, options.server)
     _show(lab, names)
     return 0
 

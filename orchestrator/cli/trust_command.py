@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from orchestrator.devices.knownhosts import KnownHosts
-    from orchestrator.devices.scan import offered_keys
+    from orchestrator.devices.scan import scan, trust
     from orchestrator.inventory.settings import settings
 
     if not options.inventory:
@@ -28,15 +28,15 @@ def run(options: argparse.Namespace) -> int:
     code = 0
     for host in inventory.select(options.host, options.limit):
         try:
-            name, keys = offered_keys(host.name, settings(host), known_hosts)
-            print(f"{host.name} ({name}) offers")
-            for key in keys:
-                print(f"  {key}")
+            found = scan(host.name, settings(host), known_hosts)
+            print(f"{host.name} ({found.name}) offers")
+            for key in found.offered:
+                print(f"  {key}{'' if key in found.known.keys else '  (not trusted yet)'}")
             if not _agreed(options):
                 print("nothing was changed")
                 code = 1
                 continue
-            done = known_hosts.trust(name, keys, options.replace)
+            done = trust(found, known_hosts, options.replace)
             words = [f"{len(done.added)} added"] if done.added else []
             words += [f"{len(done.removed)} removed"] if done.removed else []
             print(f"  trusted: {', '.join(words) or 'known already'} ({known_hosts.path})")

@@ -89,7 +89,7 @@ class Work:
             "passport": str(passport) if passport else None,
             "attempts": self.build.get("attempts"),
             "rungs": self.rungs,
-            "export": {"steps": self.export.steps, "opset": self.export.opset} if self.export else None,
+            "export": {"steps": list(self.export.steps), "opset": self.export.opset} if self.export else None,
         }
 
 
@@ -101,4 +101,5 @@ def _verdict(verdict: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def launch_shapes(work: Work) -> dict[str, list[int]]:
     """The shape of each input that the engine is measured at: its opt shape."""
-    return {binding.name: list(binding.typical) for binding in work.variant.inputs}
+    assert work.export is not None
+    return {binding.name: list(binding.typical) for binding in work.export.inputs}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +19,6 @@ if TYPE_CHECKING:
     from orchestrator.playbook.parse import Task
     from orchestrator.playbook.specifications import Specifications
     from orchestrator.store.store import Store
-
-# What rides in a reply instead of going over SFTP, which costs several round trips.
-INLINE_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -104,22 +98,6 @@ class TaskContext:
 
     def emit(self, event: Event) -> None:
         self.run.events(event)
-
-    def fetch_bytes(self, path: str, sha256: str | None = None, size_bytes: int | None = None) -> bytes:
-        """A file of the device's fleet_root: in the call itself where it is small, over SFTP otherwise.
-
-        Raises:
-            TransferError: it arrived with another digest than `sha256`.
-        """
-        if size_bytes is not None and size_bytes <= INLINE_BYTES:
-            data = self.device.call("file_read", {"path": path, "offset": 0, "limit": INLINE_BYTES}).data
-            content = base64.b64decode(data["content"])
-            if sha256 is None or hashlib.sha256(content).hexdigest() == sha256:
-                return content
-        with tempfile.TemporaryDirectory(dir=self.run.directory) as folder:
-            local = Path(folder) / "file"
-            self.device.fetch(path, local, sha256)
-            return local.read_bytes()
 
     def state(self, state: str, detail: str = "", fraction: float | None = None) -> None:
         self.emit(HostState(host=self.name, state=state, detail=detail, fraction=fraction))

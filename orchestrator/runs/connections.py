@@ -52,7 +52,7 @@ class Connections:
         if virtual:
             from orchestrator.lab.lab import Lab, LabDevice
 
-            devices = {name: LabDevice(found.lab_profile or "", found.lab_python) for name, found in virtual.items()}
+            devices = {name: LabDevice(found.lab_profile or "") for name, found in virtual.items()}
             Lab(self.home / "lab").up(devices)
 
     def connect(self, host: Host) -> Device:

@@ -3,78 +3,38 @@
 import numpy as np
 import pytest
 
-from orchestrator.engines.launches import cut, join
+from orchestrator.engines.launches import join, raw, spread
 from orchestrator.errors import ModelError
-from orchestrator.models.spec import Binding, Variant
 
 
-def dynamic(low=1, high=64):
-    return Variant(high, (Binding("x", "float32", (-1, 4), (low, 4), (low, 4), (high, 4)),))
-
-
-def static(batch):
-    return Variant(batch, (Binding("x", "float32", (batch, 4)),))
-
-
-def through(launches, batched=True):
-    """An engine that gives its input back, doubled."""
-    outputs = []
-    for launch in launches:
-        (tensor,) = launch.inputs
-        outputs.append({"y": 2 * np.frombuffer(tensor.content, tensor.dtype).reshape(tensor.shape)})
-    return join(launches, outputs, batched)["y"]
-
-
-@pytest.mark.parametrize(
-    ("variant", "count", "launches"), [(dynamic(), 360, 6), (static(60), 360, 6), (static(50), 360, 8)]
-)
-def test_all_samples_come_back_in_order(variant, count, launches):
-    x = np.arange(count * 4, dtype=np.float32).reshape(count, 4)
-    pieces = cut({"x": x}, variant, int64_bindings=False)
-    assert len(pieces) == launches
-    np.testing.assert_array_equal(through(pieces), 2 * x)
-
-
-def test_never_more_than_eight_launches_and_then_evenly_spaced():
-    x = np.arange(400, dtype=np.float32).reshape(100, 4)
-    pieces = cut({"x": x}, static(1), int64_bindings=False)
-    chosen = [s for piece in pieces for s in piece.samples]
-    assert (len(pieces), chosen[0], chosen[-1]) == (8, 0, 99)
-    np.testing.assert_array_equal(through(pieces), 2 * x[chosen])
-
-
-def test_a_static_batch_is_padded_and_the_padding_dropped():
-    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
-    pieces = cut({"x": x}, static(4), int64_bindings=False)
-    assert [p.inputs[0].shape for p in pieces] == [(4, 4), (4, 4)]
-    np.testing.assert_array_equal(through(pieces), 2 * x)
-
-
-def test_without_a_batch_each_sample_is_a_launch():
-    variant = Variant(1, (Binding("x", "float32", (4,)), Binding("z", "float32", (2, 2))))
-    arrays = {"x": np.ones((3, 4), np.float32), "z": np.ones((3, 2, 2), np.float32)}
-    pieces = cut(arrays, variant, int64_bindings=True)
-    assert [t.shape for t in pieces[0].inputs] == [(4,), (2, 2)]
-    assert len(pieces) == 3
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 100, 1000])
+def test_at_most_eight_launches_first_and_last_among_them(count):
+    chosen = spread(count)
+    assert len(chosen) == len(set(chosen)) == min(8, count)
+    assert (chosen[0], chosen[-1]) == (0, count - 1)
+    assert chosen == sorted(chosen)
 
 
 def test_int64_becomes_int32_before_tensorrt_10_and_must_fit():
-    variant = Variant(2, (Binding("i", "int64", (2, 1)),))
     values = np.array([[1], [2]], np.int64)
-    assert cut({"i": values}, variant, int64_bindings=False)[0].inputs[0].dtype == "int32"
-    assert len(cut({"i": values}, variant, int64_bindings=True)[0].inputs[0].content) == 16
+    (narrow,) = raw({"i": values}, int64_bindings=False)
+    assert (narrow.dtype, len(narrow.content)) == ("int32", 8)
+    (wide,) = raw({"i": values}, int64_bindings=True)
+    assert (wide.dtype, len(wide.content)) == ("int64", 16)
     with pytest.raises(ModelError, match="does not fit"):
-        cut({"i": values * 2**40}, variant, int64_bindings=False)
+        raw({"i": values * 2**40}, int64_bindings=False)
 
 
-@pytest.mark.parametrize(
-    ("arrays", "what"),
-    [
-        ({}, "no values for input 'x'"),
-        ({"x": np.ones((3, 5))}, "has shape"),
-        ({"x": np.ones((0, 4))}, "no samples"),
-    ],
-)
-def test_wrong_inputs_are_named(arrays, what):
-    with pytest.raises(ModelError, match=what):
-        cut(arrays, static(2), int64_bindings=True)
+def test_raw_files_are_little_endian_and_contiguous():
+    array = np.arange(6, dtype=">f4").reshape(2, 3).T
+    (tensor,) = raw({"x": array}, int64_bindings=True)
+    back = np.frombuffer(tensor.content, "<f4").reshape(tensor.shape)
+    np.testing.assert_array_equal(back, array)
+
+
+def test_batched_launches_join_along_samples_others_stack():
+    a, b = np.ones((2, 3)), np.zeros((1, 3))
+    assert join([{"y": a}, {"y": b}], True)["y"].shape == (3, 3)
+    assert join([{"y": a[0]}, {"y": b[0]}], False)["y"].shape == (2, 3)
+    assert join([{"y": a}, {"y": b}], False)["y"].shape == (9,)
+    assert join([{"y": np.float32(1)}, {"y": np.float32(2)}], True)["y"].shape == (2,)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
+from orchestrator.engines.inference import run_launches
 from orchestrator.engines.key import digest
 from orchestrator.engines.launches import join
 from orchestrator.engines.plan import BUILD, REUSE, REVALIDATE, Step
@@ -113,7 +115,7 @@ def _passport(task: TaskContext, work: Work, step: Step) -> dict[str, Any]:
         "batch": work.variant.batch,
         "parts": dict(step.rung.parts),
         "sources": work.export.sources,
-        "export": {"opset": work.export.opset, "steps": work.export.steps},
+        "export": {"opset": work.export.opset, "steps": list(work.export.steps)},
         "virtual": task.facts["virtual"],
         "device": {name: task.facts.get(name) for name in names},
         "failure": None,
@@ -129,7 +131,7 @@ def _with_earlier(work: Work, reason: str) -> str:
 def _build(task: TaskContext, work: Work, step: Step) -> None:
     rung, spec, facts = step.rung, work.spec, task.facts
     assert work.export is not None
-    push(task, {work.export.onnx, *(d for launch in launches(task, work) for d in launch["digests"])})
+    push(task, {work.export.onnx, *(blob for launch in launches(task, work) for blob in launch.blobs)})
     bucket = _bucket(facts, rung.parts.get("power_mode"))
     job = {
         "key": rung.key,
@@ -137,7 +139,7 @@ def _build(task: TaskContext, work: Work, step: Step) -> None:
         "tool": spec.build.tool,
         "trtexec": facts["trtexec"],
         "precision": rung.precision,
-        "inputs": [binding.to_json() for binding in work.variant.inputs],
+        "inputs": [binding.to_json() for binding in work.export.inputs],
         "workspace": rung.parts["options"]["workspace"],
         "timing_cache": bucket if spec.build.timing_cache else None,
         "options": dict(spec.build.options),
@@ -148,7 +150,8 @@ def _build(task: TaskContext, work: Work, step: Step) -> None:
     name = f"build-{rung.key[:20]}" + (f"-{task.run.id}" if task.run.options.force else "")
     detail = f"{spec.name} {rung.precision}"
     task.state("building", detail)
-    result = _follow(task, name, "build", job, "building", detail)
+    task.device.call("job_start", {"id": name, "kind": "build", "spec": job})
+    result = task.device.follow_job(name, _progress(task, "building", detail))
     if result["state"] != "done":
         raise _build_error(task, work, step, result)
     work.engine, work.build = result["result"]["engine"], result["result"]["build"]
@@ -163,15 +166,14 @@ def _bucket(facts: dict[str, Any], power_mode: str | None) -> str:
     return digest([*(facts.get(name) for name in names), power_mode])[:20]
 
 
-def _follow(task: TaskContext, name: str, kind: str, job: dict[str, Any], state: str, detail: str) -> dict[str, Any]:
-    task.device.call("job_start", {"id": name, "kind": kind, "spec": job})
+def _progress(task: TaskContext, state: str, detail: str) -> Callable[[dict[str, Any]], None]:
+    """Shows a job's events as the device's state."""
 
     def event(data: dict[str, Any]) -> None:
         if data.get("fraction") is not None or data.get("phase"):
-            phase = data.get("phase") or ""
-            task.state(state, f"{detail} {phase}".strip(), data.get("fraction"))
+            task.state(state, f"{detail} {data.get('phase') or ''}".strip(), data.get("fraction"))
 
-    return task.device.follow_job(name, event)
+    return event
 
 
 def _build_error(task: TaskContext, work: Work, step: Step, result: dict[str, Any]) -> BuildError:
@@ -213,57 +215,30 @@ def _judge(task: TaskContext, work: Work, step: Step) -> Verdict:
 
     assert work.export is not None
     prepared = launches(task, work)
-    push(task, {d for launch in prepared for d in launch["digests"]})
-    samples = sum(len(launch["launch"].samples) for launch in prepared)
+    push(task, {blob for launch in prepared for blob in launch.blobs})
+    samples = sum(launch.launch.samples for launch in prepared)
     task.state("validating", f"{work.spec.name} {step.rung.precision}, {samples} samples")
     job = {
         "key": step.rung.key,
         "trtexec": task.facts["trtexec"],
-        "launches": [{"inputs": launch["inputs"]} for launch in prepared],
+        "launches": [{"inputs": launch.inputs} for launch in prepared],
         "outputs": None,
     }
     detail = f"{work.spec.name} {step.rung.precision}"
-    outputs = run_launches(task, f"run-{step.rung.key[:20]}-{task.run.id}", job, "validating", detail)
-    joined = join([launch["launch"] for launch in prepared], outputs, work.variant.batched)
-    chosen = [i for launch in prepared for i in launch["launch"].samples]
-    with np.load(task.run.store.path(work.export.reference)) as reference:
-        references = {name[7:]: reference[name][chosen] for name in reference.files if name.startswith("output/")}
-        labels = reference["labels"][chosen] if "labels" in reference.files else None
+    outputs = run_launches(
+        task.device, f"run-{step.rung.key[:20]}-{task.run.id}", job, _progress(task, "validating", detail)
+    )
+    batched = work.variant.batched
+    labels = [launch.launch.labels for launch in prepared if launch.launch.labels is not None]
     tolerance = Tolerance.of(step.rung.precision, work.spec.tolerances.get(step.rung.precision))
     try:
         return judge(
-            joined,
-            references,
+            join(outputs, batched),
+            join([launch.launch.outputs for launch in prepared], batched),
             tolerance,
-            reference_digest=work.export.reference,
+            reference_digest=work.export.reference.digest,
             classes=work.spec.classes,
-            labels=labels,
+            labels=np.concatenate(labels) if labels else None,
         )
     except ValueError as problem:
         raise VerdictError(f"{work.title}: outputs cannot be compared", str(problem)) from None
-
-
-def run_launches(task: TaskContext, name: str, job: dict[str, Any], state: str, detail: str) -> list[dict[str, Any]]:
-    """Run an engine on the device and bring its outputs here: per launch, output name -> array.
-
-    Raises:
-        ActionError: the job failed.
-    """
-    import numpy as np
-
-    result = _follow(task, name, "run", job, state, detail)
-    if result["state"] != "done":
-        error = result.get("error") or {}
-        raise ActionError(
-            error.get("what") or f"the job {result['state']}", error.get("why") or "", error.get("remedy") or ""
-        )
-    outputs = []
-    for launch in result["result"]["launches"]:
-        arrays = {}
-        for output in launch["outputs"]:
-            content = task.fetch_bytes(output["path"], output["sha256"], output["size_bytes"])
-            dtype = np.dtype(output["dtype"]).newbyteorder("<")
-            arrays[output["name"]] = np.frombuffer(content, dtype).reshape(output["shape"])
-        outputs.append(arrays)
-    task.device.call("job_remove", {"id": name})
-    return outputs

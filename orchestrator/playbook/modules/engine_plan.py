@@ -89,7 +89,7 @@ def _plan(
     except BlockedError as problem:
         work.settle(BLOCKED, problem.what, problem)
         return work
-    rungs = [_rung(task, spec, variant, precision, export, power_mode) for precision in _ladder(task, spec)]
+    rungs = [_rung(task, spec, precision, export, power_mode) for precision in _ladder(task, spec)]
     steps = decide(
         rungs, on_device, sources=export.sources, model=spec.name, batch=variant.batch, force=task.run.options.force
     )
@@ -144,7 +144,7 @@ def _export(task: TaskContext, work: Work) -> Export:
     from orchestrator.events import HostState, Note
     from orchestrator.models.exports import ExportNeed
 
-    need = ExportNeed(work.spec, work.opset)
+    need = ExportNeed(work.spec, work.opset, work.variant)
     found = task.run.exports.lookup(need)
     if found is not None:
         return found
@@ -168,24 +168,20 @@ def _check_operators(task: TaskContext, spec: ModelSpec, export: Export) -> None
     check_operators(export, task.facts)
 
 
-def _rung(
-    task: TaskContext, spec: ModelSpec, variant: Variant, precision: str, export: Export, power_mode: str | None
-) -> Rung:
+def _rung(task: TaskContext, spec: ModelSpec, precision: str, export: Export, power_mode: str | None) -> Rung:
     facts = task.facts
     workspace = task.variables.get("fleet_workspace") or spec.build.workspace
     parts = engine_parts(
         onnx=export.onnx,
         precision=precision,
-        shapes={
-            binding.name: {k: v for k, v in binding.to_json().items() if k != "name"} for binding in variant.inputs
-        },
+        shapes={binding.name: {k: v for k, v in binding.to_json().items() if k != "name"} for binding in export.inputs},
         options={"workspace": workspace, **spec.build.options},
         tool=spec.build.tool,
         facts=facts,
         power_mode=power_mode,
     )
     tolerance = Tolerance.of(precision, spec.tolerances.get(precision))
-    judged = verdict_digest(export.reference, tolerance, spec.classes)
+    judged = verdict_digest(export.reference.digest, tolerance, spec.classes)
     return Rung(precision, engine_key(parts), parts, judged, _unsupported(precision, facts, export))
 
 

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.engines.launches import Launch, cut
+from orchestrator.engines.launches import raw, spread
 from orchestrator.engines.plan import BUILD, REVALIDATE
 from orchestrator.engines.work import Work
 from orchestrator.events import BytesPushed
+from orchestrator.models.references import Launch
+from orchestrator.platforms.operators import int64_bindings
 from orchestrator.playbook.context import TaskContext
 from orchestrator.playbook.modules import Outcome, module
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A launch of the reference, and its inputs as the `run` job wants them."""
+
+    launch: Launch
+    inputs: list[dict[str, Any]]
+
+    @property
+    def blobs(self) -> list[str]:
+        return [tensor["blob"] for tensor in self.inputs]
 
 
 @module("engine_push")
@@ -27,7 +42,7 @@ def engine_push(task: TaskContext, args: dict[str, Any]) -> Outcome:
         if work.export and actions & {BUILD}:
             wanted.add(work.export.onnx)
         if work.export and work.plan.action in (BUILD, REVALIDATE):
-            wanted |= {digest for launch in launches(task, work) for digest in launch["digests"]}
+            wanted |= {digest for launch in launches(task, work) for digest in launch.blobs}
     if not wanted:
         return Outcome(data={"bytes_pushed": 0}, message="nothing to push")
     if task.check:
@@ -50,37 +65,24 @@ def push(task: TaskContext, wanted: set[str]) -> Outcome:
     return Outcome(pushed > 0, {"bytes_pushed": pushed}, message=f"{pushed} bytes" if pushed else "all there")
 
 
-def launches(task: TaskContext, work: Work) -> list[dict[str, Any]]:
-    """The launches that judge an engine, with their inputs in the store.
-
-    Returns:
-        per launch: `launch` (a Launch), `inputs` (as the `run` job wants them) and `digests`.
-    """
-    import numpy as np
-
-    from orchestrator.platforms.operators import int64_bindings
+def launches(task: TaskContext, work: Work) -> list[Prepared]:
+    """The launches that judge an engine, with their raw inputs in the store."""
+    from orchestrator.models.references import read_launches
 
     assert work.export is not None
     wide = int64_bindings(task.facts["tensorrt"])
-    key = ("launches", work.export.reference, work.variant, wide)
-    cached = task.scratch.get(key)
-    if cached is None:
-        with np.load(task.run.store.path(work.export.reference)) as reference:
-            arrays = {binding.name: reference[f"input/{binding.name}"] for binding in work.variant.inputs}
-        cached = [stored(task, launch) for launch in cut(arrays, work.variant, int64_bindings=wide)]
-        task.scratch[key] = cached
-    return cached
+    digest = work.export.reference.digest
+    cached = task.scratch.setdefault("launches", {})
+    if (digest, wide) not in cached:
+        found = read_launches(task.run.store.path(digest))
+        cached[digest, wide] = [prepare(task, found[i], wide) for i in spread(len(found))]
+    return list(cached[digest, wide])
 
 
-def stored(task: TaskContext, launch: Launch) -> dict[str, Any]:
+def prepare(task: TaskContext, launch: Launch, wide: bool) -> Prepared:
     """A launch with its raw inputs in the store, by digest."""
     inputs = [
-        {
-            "name": tensor.name,
-            "blob": task.run.store.add_bytes(tensor.content),
-            "dtype": tensor.dtype,
-            "shape": list(tensor.shape),
-        }
-        for tensor in launch.inputs
+        {"name": t.name, "blob": task.run.store.add_bytes(t.content), "dtype": t.dtype, "shape": list(t.shape)}
+        for t in raw(launch.inputs, int64_bindings=wide)
     ]
-    return {"launch": launch, "inputs": inputs, "digests": [tensor["blob"] for tensor in inputs]}
+    return Prepared(launch, inputs)

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from orchestrator.engines.inference import fetch_bytes
 from orchestrator.engines.work import BUILT, Work
 from orchestrator.errors import ActionError, DeviceError
 from orchestrator.playbook.context import TaskContext
@@ -85,7 +86,7 @@ def _companions(task: TaskContext, work: Work, folder: Path) -> int:
             ("timing_cache", cache, f"{stem}.timing.cache"),
         ):
             if path:
-                content = task.fetch_bytes(path)
+                content = fetch_bytes(task.device, path)
                 (folder / label).write_bytes(content)
                 work.files[name] = folder / label
                 fetched += len(content)
@@ -126,8 +127,8 @@ def engine_activate(task: TaskContext, args: dict[str, Any]) -> Outcome:
         switched.append(model)
         try:
             _tell(task, mine[0])
-        except ActionError as error:
-            problem = problem or error
+        except ActionError as failed_after:
+            problem = problem or failed_after
     report(task, works)
     failed = [work for work in works if not work.stands]
     if failed:

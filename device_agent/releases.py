@@ -2,11 +2,11 @@
 
     models/<name>/releases/<release>/<file>.engine          hard link into engines/<key>/
     models/<name>/releases/<release>/<file>.passport.json
-    models/<name>/releases/<release>/release.json           {"release", "created", "engines": [{"key", "file", "sha256"}]}
+    models/<name>/releases/<release>/release.json           {"release", "created", "engines": [{key, file, sha256}]}
     models/<name>/current -> releases/<release>
 
-A release is made aside and shown by one rename; the switch is one rename of a symlink. Whenever the power goes, `current`
-is the old release or the new one, whole.
+A release is made aside and shown by one rename; the switch is one rename of a symlink. Whenever the power goes,
+`current` is the old release or the new one, whole.
 """
 
 import fcntl

@@ -32,7 +32,7 @@ def command(args, context):
         raise ActionError("command: give either 'argv' or 'shell'", kind="refused", argument="argv")
     folder = os.path.expanduser(args.chdir or "~")
     if not os.path.isdir(folder):
-        raise ActionError("there is no folder {}".format(args.chdir), kind="refused", argument="chdir")
+        raise ActionError("there is no folder {}".format(folder), kind="refused", argument="chdir")
     argv = args.argv or ["/bin/sh", "-c", args.shell]
     if context.check:
         return Result(True, {"rc": 0, "stdout": "", "stderr": ""})

@@ -17,8 +17,8 @@ def engines(args, context):
     args:
         keys ([str]): these only; all by default
     data:
-        engines ({key: {"passport": dict or None, "present": bool, "intact": bool}}): present tells of the engine file; a
-            rung that failed has a passport alone
+        engines ({key: {"passport": dict or None, "present": bool, "intact": bool}}): present tells of the engine file;
+            a rung that failed has a passport alone
     """
     root = context.root
     keys = args.keys

@@ -53,10 +53,10 @@ def release_activate(args, context):
     names = [entry["file"] for entry in args.engines]
     if len(set(names)) != len(names) or "release.json" in names:
         raise ActionError("release_activate: argument 'engines' names a file twice", kind="refused", argument="engines")
-    proved = [_proved(root, args.model, entry) for entry in args.engines]
+    proved = [(entry, _proved(root, args.model, entry)) for entry in args.engines]
     wanted = [
         {"key": entry["key"], "file": entry["file"], "sha256": passport["engine"]["sha256"]}
-        for entry, passport in zip(args.engines, proved)
+        for entry, passport in proved
     ]
     if context.check:
         previous = releases.current(root, args.model)
@@ -69,9 +69,7 @@ def release_activate(args, context):
             return Result(False, _data(root, args.model, previous, previous, []))
         if releases.describe(root, args.model, args.release) is None:
             document = {"release": args.release, "model": args.model, "created": time.time(), "engines": wanted}
-            sources = [
-                (root.engine(entry["key"]), entry["file"], passport) for entry, passport in zip(args.engines, proved)
-            ]
+            sources = [(root.engine(entry["key"]), entry["file"], passport) for entry, passport in proved]
             releases.create(root, args.model, document, sources)
         elif not _holds(root, args.model, args.release, wanted):
             raise ActionError(

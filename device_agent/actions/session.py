@@ -1,7 +1,7 @@
 """The session itself: is it alive, who are we, where do we keep things."""
 
+import errno
 import os
-import pwd
 import time
 
 from ..arguments import Integer, Text, accepts
@@ -47,13 +47,11 @@ def root_prepare(args, context):
     """
     path = device_path(args.path) if args.path == SYSTEM_ROOT else os.path.abspath(args.path)
     changed = not _usable(path)
-    if changed:
-        who = pwd.getpwuid(os.geteuid())
-        ids = {"path": path, "uid": who.pw_uid, "gid": who.pw_gid}
-        if not context.check:
-            context.session.become("root_folder", ids)
-            if not _usable(path):
-                raise ActionError("{} cannot be written after all".format(path), "is it on a read-only file system?")
+    if not context.check and (changed or context.session.twin is not None):
+        # Also where nothing is to be made: the twin learns of the new fleet_root by this.
+        context.session.become("root_folder", {"path": path, "uid": os.geteuid(), "gid": os.getegid()})
+        if not _usable(path):
+            raise ActionError("{} cannot be written after all".format(path), "is it on a read-only file system?")
     diff = (context.root.path, path) if path != context.root.path else None
     if not context.check:
         context.session.root = Root(path)
@@ -71,6 +69,8 @@ def _usable(path):
 def root_folder(args, context):
     """What root does for `root_prepare`: make the folder and hand it over. data: path (str)."""
     status = os.stat(args.path) if os.path.isdir(args.path) else None
+    if not context.check:
+        context.session.root = Root(args.path)
     if status and status.st_uid == args.uid and status.st_mode & 0o777 == 0o755:
         return Result(False, {"path": args.path})
     if status and status.st_uid not in (0, args.uid):
@@ -84,6 +84,11 @@ def root_folder(args, context):
         )
     if not context.check:
         os.makedirs(args.path, exist_ok=True)
-        os.chown(args.path, args.uid, args.gid)
         os.chmod(args.path, 0o755)
+        try:
+            os.chown(args.path, args.uid, args.gid)
+        except OSError as problem:
+            # In a user namespace root may not know the login user, who then owns what root makes; root_prepare looks.
+            if problem.errno != errno.EINVAL:
+                raise
     return Result(True, {"path": args.path})

@@ -187,10 +187,12 @@ class _Lines(object):
             self._rest = b""
 
     def _give(self, piece):
-        line = piece[:LINE_LIMIT].decode("utf-8", "replace").rstrip("\r")
-        self.tail.append(line)
-        if self._on_line is not None:
-            self._on_line(line)
+        # A line without end is given in pieces, so that neither memory nor an event grows with it.
+        for start in range(0, max(1, len(piece)), LINE_LIMIT):
+            line = piece[start : start + LINE_LIMIT].decode("utf-8", "replace").rstrip("\r")
+            self.tail.append(line)
+            if self._on_line is not None:
+                self._on_line(line)
 
 
 def _stop_group(child):

@@ -1,0 +1,1 @@
+"""Stands in for device_agent/engine in the copy of the agent that job tests use."""

@@ -85,7 +85,10 @@ def open_engine(spec, job):
         raise JobError("engine", "there is no engine {}".format(spec["key"][:12]), path, "build it: fleet deploy")
     built = (files.read_json(job.root.passport(spec["key"]), {}) or {}).get("build") or {}
     trtexec = tool.find(
-        spec.get("trtexec") or built.get("trtexec"), spec.get("flags"), spec.get("tensorrt") or built.get("tensorrt")
+        job.root,
+        spec.get("trtexec") or built.get("trtexec"),
+        spec.get("flags"),
+        spec.get("tensorrt") or built.get("tensorrt"),
     )
     inputs = {one["name"]: one for one in built["inputs"]} if built.get("inputs") else None
     return Engine(path, trtexec, inputs)

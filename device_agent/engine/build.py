@@ -29,7 +29,7 @@ def build(spec, job):
         JobError: oom, flag, parser, timeout, cancelled, tool or spec; data: rc, signal, tail, kernel, attempts, argv
     """
     started = time.monotonic()
-    trtexec = tool.find(spec.get("trtexec"), spec.get("flags"), spec.get("tensorrt"))
+    trtexec = tool.find(job.root, spec.get("trtexec"), spec.get("flags"), spec.get("tensorrt"))
     fixed, warnings = arguments(spec, job, trtexec)
     ladder = _Ladder(spec, job, trtexec, fixed)
     watch, argv, mib = ladder.climb()
@@ -43,7 +43,7 @@ def build(spec, job):
     version = watch.version or trtexec.version
     report = {
         "tool": "trtexec",
-        "trtexec": spec.get("trtexec") or trtexec.path,
+        "trtexec": trtexec.path,
         "tensorrt": ".".join(str(n) for n in version) if version else spec.get("tensorrt"),
         "argv": argv,
         "duration_s": round(time.monotonic() - started, 3),

@@ -1,8 +1,9 @@
 """One trtexec binary of the device: where it is, its version and its flags."""
 
+import os
 import re
 
-from .. import process
+from .. import files, process
 from ..errors import JobError
 from . import flags
 
@@ -41,30 +42,27 @@ class Tool(object):
         return "trtexec {}".format(".".join(str(n) for n in self.version)) if self.version else "trtexec"
 
 
-def find(path=None, known_flags=None, version=None):
+def find(root, fact=None, known_flags=None, version=None):
     """The device's trtexec.
 
     args:
-        path (str or None): the device's path as the facts gave it; the usual places otherwise
-        known_flags (list or None): its flags where the facts have them; `--help` is read otherwise
+        root (Root): remembers what a binary's help said, which takes a second to print on a small board
+        fact (str, dict or None): the path that the facts gave, or that fact itself (path, version); else usual places
+        known_flags (list or None): its flags, if the caller knows them; `--help` is read otherwise
         version (str or None): "8.2.1", used where neither flags nor help are to be had
     raises:
         JobError (tool): there is none, or nothing is known of its flags
     """
-    found = process.find_tool(*([path] if path else PLACES))
-    if not found:
-        raise JobError(
-            "tool",
-            "trtexec not found",
-            "looked at {}".format(path or ", ".join(PLACES)),
-            "install libnvinfer-bin, or build /usr/src/tensorrt/samples/trtexec on JetPack 4.3 and older",
-        )
+    if isinstance(fact, dict):
+        version = version or fact.get("version")
+        fact = fact.get("path")
+    found = _located(fact)
     number = parse_version(version)
     has = frozenset(known_flags or ())
+    tail = []
     if "--loadEngine" not in has:
-        output = process.capture([found, "--help"], timeout_s=HELP_TIMEOUT_S, merge=True)
-        has = read_help(output.stdout)
-        number = number or banner_version(output.stdout)
+        has, said, tail = _help(root, found)
+        number = number or said
     listed = "--loadEngine" in has
     if not listed and number:
         has = flags.of_release(number)
@@ -74,9 +72,44 @@ def find(path=None, known_flags=None, version=None):
             "trtexec does not say what it can do",
             "`{} --help` lists no flags and its version is unknown".format(found),
             "run it by hand on the device: a missing library is the usual cause",
-            tail=output.stdout.splitlines()[-20:],
+            tail=tail,
         )
     return Tool(found, number, has, listed)
+
+
+def _located(path):
+    # A path from the facts is already as this process reaches it; one that a person gave may be the device's own.
+    if path and os.path.isfile(path) and os.access(path, os.X_OK):
+        return path
+    found = process.find_tool(*([path] if path else PLACES))
+    if not found:
+        raise JobError(
+            "tool",
+            "trtexec not found",
+            "looked at {}".format(path or ", ".join(PLACES)),
+            "install libnvinfer-bin, or build /usr/src/tensorrt/samples/trtexec on JetPack 4.3 and older",
+        )
+    return found
+
+
+def _help(root, path):
+    """(flags, version, last lines) from `--help`, remembered for as long as the binary does not change."""
+    memory = os.path.join(root.cache, "trtexec-flags.json")
+    status = os.stat(path)
+    stamp = [path, status.st_size, status.st_mtime_ns]
+    known = files.read_json(memory)
+    if isinstance(known, dict) and known.get("stamp") == stamp:
+        return frozenset(known["flags"]), parse_version(known["version"]), []
+    text = process.capture([path, "--help"], timeout_s=HELP_TIMEOUT_S, merge=True).stdout
+    has, version = read_help(text), banner_version(text)
+    if "--loadEngine" in has:
+        try:
+            files.make_folder(root.cache)
+            said = ".".join(str(n) for n in version) if version else None
+            files.write_json(memory, {"stamp": stamp, "flags": sorted(has), "version": said})
+        except OSError:
+            pass  # only a memory
+    return has, version, text.splitlines()[-20:]
 
 
 def read_help(text):

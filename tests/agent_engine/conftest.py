@@ -60,6 +60,7 @@ class Device:
     def fake(self, version, **scenario):
         config = {"version": version, "banner": BANNERS[version], "scenario": scenario}
         (self.bin / "fake.json").write_text(json.dumps(config))
+        (self.root / "cache" / "trtexec-flags.json").unlink(missing_ok=True)
         return self
 
     def blob(self, content):

@@ -151,3 +151,14 @@ def test_the_version_is_read_from_the_banner(banner, version):
 def test_precision_flags_follow_the_release(version, precision, typed, expected):
     has = flags.of_release(tuple(int(n) for n in version.split(".")))
     assert flags.precision(has, precision, typed) == expected
+
+
+def test_the_help_is_read_once_per_binary(device):
+    device.fake("8.2")
+    device.good("build", device.build_spec())
+    device.good("build", device.build_spec(trtexec={"path": str(device.trtexec), "version": "8.2.1", "flags": []}))
+    started = (device.bin / "calls.jsonl").read_text()
+    assert started.count("--help") == 1
+    device.trtexec.write_text(device.trtexec.read_text() + "\n# an update\n")
+    device.good("build", device.build_spec())
+    assert (device.bin / "calls.jsonl").read_text().count("--help") == 2

@@ -19,7 +19,7 @@ from orchestrator.reports.recap import STATUS_STYLES, VIRTUAL_STYLE
 from orchestrator.reports.result import CONTROLLER, HOST_STATUSES
 from orchestrator.reports.text import clock
 
-REFRESH_PER_S = 8
+REFRESH_PER_S = 6
 _WIDE = 96
 
 

@@ -103,6 +103,7 @@ class ResultCollector:
     def __init__(self) -> None:
         self._run = ""
         self._command = ""
+        self._directory = ""
         self._started: float | None = None
         self._latest = 0.0
         self._plays: list[str] = []
@@ -116,6 +117,7 @@ class ResultCollector:
             self._host(host).seen(event.time)
         if isinstance(event, events.RunStarted):
             self._run, self._command, self._started = event.run, event.command, event.time
+            self._directory = event.directory
             for name in event.hosts:
                 self._hosts.setdefault(name, _Host(name in event.virtual))
         elif isinstance(event, events.PlayStarted):
@@ -142,9 +144,20 @@ class ResultCollector:
                 | {"duration_s": round(event.duration_s, 3)}
             )
         elif isinstance(event, events.EngineFinished):
-            host.engines.append(plain(event.engine))
+            engine = plain(event.engine)
+            for name in ("artifact", "passport"):
+                if engine.get(name):
+                    engine[name] = self._relative(engine[name])
+            host.engines.append(engine)
         elif isinstance(event, events.HostFinished):
             host.finish(event.status, event.error, event.time)
+
+    def _relative(self, path: str) -> str:
+        """A path below the run's folder relative to it, so that a run can be moved and its page's links hold."""
+        try:
+            return Path(path).absolute().relative_to(Path(self._directory).absolute()).as_posix()
+        except ValueError:
+            return path
 
     def _host(self, name: str) -> _Host:
         return self._hosts.setdefault(name, _Host(virtual=False))

@@ -95,6 +95,11 @@ def metrics(**changed: object) -> dict:
     return {**numbers, **changed}
 
 
+def step(name: str, nodes: int, reason: str | None = None, **errors: dict) -> dict:
+    """One step of an export, as orchestrator.models.sanitize records it."""
+    return {"step": name, "kept": reason is None, "reason": reason, "nodes": nodes, "opset": 13, "errors": errors}
+
+
 def engine(board: str = "orin-nano-01", **changed: object) -> dict:
     opset = BOARDS[board][6]
     base = 0.9 + 0.7 * list(BOARDS).index(board)
@@ -129,17 +134,13 @@ def engine(board: str = "orin-nano-01", **changed: object) -> dict:
         ],
         "rungs": [{"precision": "fp16", "action": "built", "reason": ""}],
         "export": {
+            "opset": opset,
             "steps": [
-                {"name": f"export opset {opset}", "kept": True, "duration_s": 1.4, "metrics": {"logits": metrics()}},
-                {"name": "fold constants", "kept": True, "duration_s": 0.2, "metrics": {"logits": metrics(l2=0.0)}},
-                {
-                    "name": "simplify",
-                    "kept": False,
-                    "note": "cosine 0.91, at least 0.99999 needed",
-                    "duration_s": 0.3,
-                    "metrics": {"logits": metrics(cos=0.91)},
-                },
-            ]
+                step("export", 42, logits=metrics(top1=None)),
+                step("fold constants", 30, logits=metrics(l2=0.0)),
+                step("simplify", 30, "logits: cosine 0.91, at least 0.99999 needed", logits=metrics(cos=0.91)),
+                step("check", 30),
+            ],
         },
         **changed,
     }

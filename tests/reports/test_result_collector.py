@@ -110,6 +110,21 @@ def test_a_run_that_goes_well():
     assert nano["engines"] == [recorded.engine("nano-01")]
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("runs/20260921-031500/artifacts/a/x.engine", "artifacts/a/x.engine"),
+        (str(Path("runs/20260921-031500/artifacts/a/x.engine").absolute()), "artifacts/a/x.engine"),
+        ("artifacts/a/x.engine", "artifacts/a/x.engine"),
+        ("/elsewhere/x.engine", "/elsewhere/x.engine"),
+    ],
+)
+def test_artifacts_are_named_relative_to_the_runs_folder(path, shown):
+    happened = recorded.begin(["a"]) + recorded.deploy("a", "nano-01", artifact=path, passport=None)
+    engine = recorded.result_of(happened)["hosts"]["a"]["engines"][0]
+    assert (engine["artifact"], engine["passport"]) == (shown, None)
+
+
 def test_tasks_are_counted_as_ansible_counts_them():
     happened = recorded.begin(["a"])
     for status in ("ok", "changed", "changed", "failed", "skipped", "ignored", "unreachable"):

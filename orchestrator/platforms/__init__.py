@@ -1,0 +1,1 @@
+"""What is known of Jetsons, as data with sources: modules, JetPack releases, operators, error texts."""

@@ -195,6 +195,29 @@ def test_the_worst_output_stands_for_the_engine():
     assert worst({"verdict": None}, "cos") is None
 
 
+def _luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_words_stand_out_from_what_lies_behind_them(theme):
+    css = render_html(recorded.all_well()[-1].result)
+    pairs = re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{6}), (#[0-9a-f]{6})\)", css)
+    colours = {name: light if theme == "light" else dark for name, light, dark in pairs}
+    grounds = dict.fromkeys(("text", "dim", "accent", "ok", "changed", "failed", "skipped"), ("page", "card", "raised"))
+    grounds |= {
+        "virtual": ("page", "card", "virtual-tint"),
+        "text ": ("failed-tint", "virtual-tint"),
+        "dim ": ("failed-tint",),
+    }
+    for word, behind in grounds.items():
+        for ground in behind:
+            high, low = sorted((_luminance(colours[word.strip()]), _luminance(colours[ground])), reverse=True)
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (word, ground)  # WCAG 2.2, level AA
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here to run the page's script in")
 def test_sorting_filtering_and_the_theme_work_in_a_browser(tmp_path):
     probe = """

@@ -62,7 +62,7 @@ def execute(
         the exit code: 0 all well, 1 a mistake in the user's files, 2 a device failed, 4 a device unreachable, 6 both.
     """
     from orchestrator.models.exports import Exports
-    from orchestrator.store.store import Store
+    from orchestrator.store import Store
 
     run, directory = new_run(Path(options.runs))
     store = Store(project_home() / "store")

@@ -28,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from orchestrator.platforms import resolve
+    from orchestrator.platforms.facts import resolve
     from orchestrator.runs.connections import for_each, statuses
 
     _, hosts = load(options)

@@ -28,9 +28,9 @@ def run(options: argparse.Namespace) -> int:
     import numpy as np
 
     from orchestrator.engines.inference import infer, read_inputs
-    from orchestrator.platforms import resolve
+    from orchestrator.platforms.facts import resolve
     from orchestrator.runs.connections import for_each, statuses
-    from orchestrator.store.store import Store
+    from orchestrator.store import Store
 
     arrays = read_inputs(Path(options.input))
     _, hosts = load(options)

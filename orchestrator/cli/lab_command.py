@@ -52,6 +52,6 @@ def _show(lab: object, names: list[str] | None) -> None:
     for status in found:
         where = f"{status.endpoint.user}@{status.endpoint.host}:{status.endpoint.port}" if status.endpoint else ""
         python = f"python {status.python}" + (
-            f" (for {status.python_asked})" if status.python != status.python_asked else ""
+            "" if status.python.startswith(status.python_asked) else f" (for {status.python_asked})"
         )
         print(f"{status.name:<{width}}  {status.state:<7}  {status.title}, {python}  {where}  {status.why}".rstrip())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import DeviceError
 from orchestrator.events import Event, Events, FactsGathered, HostState, Note
-from orchestrator.platforms import resolve
+from orchestrator.platforms.facts import resolve
 from orchestrator.playbook.expressions import render
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.models.exports import Exports
     from orchestrator.playbook.parse import Task
     from orchestrator.playbook.specifications import Specifications
-    from orchestrator.store.store import Store
+    from orchestrator.store import Store
 
 
 @dataclass(frozen=True)

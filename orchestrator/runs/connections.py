@@ -50,10 +50,9 @@ class Connections:
         """
         virtual = {host.name: settings(host) for host in hosts if settings(host).connection == "lab"}
         if virtual:
-            from orchestrator.lab.lab import Lab, LabDevice
+            from orchestrator.devices.lab import up
 
-            devices = {name: LabDevice(found.lab_profile or "") for name, found in virtual.items()}
-            Lab(self.home / "lab").up(devices)
+            up(virtual)
 
     def connect(self, host: Host) -> Device:
         """A device with an open session.

@@ -9,6 +9,7 @@ from orchestrator.engines.plan import EnginePlan, Rung, decide
 from orchestrator.engines.verdicts import Tolerance, verdict_digest
 from orchestrator.engines.work import BLOCKED, Work
 from orchestrator.errors import BlockedError
+from orchestrator.models import operators
 from orchestrator.playbook.context import TaskContext
 from orchestrator.playbook.modules import Argument, Outcome, module
 
@@ -85,7 +86,9 @@ def _plan(
         _check_device(task, opset)
         export = _export(task, work)
         work.export = export
-        _check_operators(task, spec, export)
+        lacking = operators.blocked(export, task.facts["tensorrt"])
+        if lacking:
+            raise lacking
     except BlockedError as problem:
         work.settle(BLOCKED, problem.what, problem)
         return work
@@ -160,12 +163,6 @@ def _export(task: TaskContext, work: Work) -> Export:
             text = f"{work.spec.name}: step '{step['step']}' was dropped: {step.get('reason')}"
             task.emit(Note(host=None, level="warning", text=text))
     return export
-
-
-def _check_operators(task: TaskContext, spec: ModelSpec, export: Export) -> None:
-    from orchestrator.models.operators import check_operators
-
-    check_operators(export, task.facts)
 
 
 def _rung(task: TaskContext, spec: ModelSpec, precision: str, export: Export, power_mode: str | None) -> Rung:

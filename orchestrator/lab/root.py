@@ -43,7 +43,7 @@ if [ "$FLEET_PROC" != ready ]; then
     exec unshare -Urm "$0" "$@"
 fi
 mount -t tmpfs proc /mnt
-cp -R /proc/meminfo /proc/uptime /proc/stat /proc/loadavg /proc/version /proc/sys /mnt
+cp -R /proc/meminfo /proc/uptime /proc/stat /proc/loadavg /proc/version /proc/cpuinfo /proc/filesystems /proc/sys /mnt
 ln -s /.lab/proc/[0-9]* /.lab/proc/self /mnt
 mount --bind /mnt /proc
 exec unshare -U --map-user="$FLEET_UID" --map-group="$FLEET_GID" env -u FLEET_PROC -u FLEET_UID -u FLEET_GID {real} "$@"

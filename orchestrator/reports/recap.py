@@ -201,5 +201,7 @@ def _totals(result: Mapping[str, Any]) -> Text:
     engines = [f"{count} {action}" for action, count in summary["engines"].items() if count]
     if engines:
         line.append(f"; engines: {', '.join(engines)}")
-    line.append(f"; {text.size(summary['bytes_pushed'])} pushed, {text.duration(result['duration_s'])}")
+    if engines or summary["bytes_pushed"]:
+        line.append(f"; {text.size(summary['bytes_pushed'])} pushed")
+    line.append(f"; {text.duration(result['duration_s'])}")
     return line

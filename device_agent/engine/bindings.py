@@ -14,12 +14,14 @@ class Engine(object):
         path (str): the engine's file
         tool (tool.Tool): the trtexec to load it with, the one that built it unless the spec names another
         inputs (dict or None): name -> {dtype, shape, min, opt, max} of the ONNX file, None for an unknown passport
+        outputs (dict): name -> type of the binding, as far as the passport tells
     """
 
-    def __init__(self, path, trtexec, inputs):
+    def __init__(self, path, trtexec, built):
         self.path = path
         self.tool = trtexec
-        self.inputs = inputs
+        self.inputs = {one["name"]: one for one in built["inputs"]} if built.get("inputs") else None
+        self.outputs = {one["name"]: self._bound(one["dtype"]) for one in built.get("outputs") or () if one["dtype"]}
 
     def load_arguments(self):
         """trtexec's arguments that load it and run plain inference; cwd holds a link `model.engine`."""
@@ -43,10 +45,15 @@ class Engine(object):
         return known is None or any(n < 0 for n in known["shape"])
 
     def dtype(self, name, given):
-        """The type of an input's binding: int64 of the ONNX file is int32 before TensorRT 10."""
+        """The type of an input's binding."""
         known = (self.inputs or {}).get(name)
-        dtype = known["dtype"] if known else given
-        return "int32" if dtype == "int64" and not self.tool.int64_bindings else dtype
+        return self._bound(known["dtype"] if known else given)
+
+    def _bound(self, dtype):
+        """What becomes of a type of the ONNX file: int64 is int32 before TensorRT 10, and there is no float64."""
+        if dtype == "int64" and not self.tool.int64_bindings:
+            return "int32"
+        return "float32" if dtype == "float64" else dtype
 
     def check_shapes(self, shapes):
         """Refuse unknown or missing inputs and shapes that the engine was not built for. raises: JobError (spec)."""
@@ -90,8 +97,7 @@ def open_engine(spec, job):
         spec.get("flags"),
         spec.get("tensorrt") or built.get("tensorrt"),
     )
-    inputs = {one["name"]: one for one in built["inputs"]} if built.get("inputs") else None
-    return Engine(path, trtexec, inputs)
+    return Engine(path, trtexec, built)
 
 
 def check_name(name):

@@ -6,7 +6,7 @@ import time
 
 from .. import files
 from ..errors import JobError
-from . import flags, landing, memory, texts, tool
+from . import flags, graph, landing, memory, texts, tool
 from .progress import Progress
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -30,7 +30,8 @@ def build(spec, job):
     """
     started = time.monotonic()
     trtexec = tool.find(job.root, spec.get("trtexec"), spec.get("flags"), spec.get("tensorrt"))
-    fixed, warnings = arguments(spec, job, trtexec)
+    onnx = _onnx(spec, job)
+    fixed, warnings = arguments(spec, job, trtexec, onnx)
     ladder = _Ladder(spec, job, trtexec, fixed)
     watch, argv, mib = ladder.climb()
     ladder.progress.saving()
@@ -51,6 +52,7 @@ def build(spec, job):
         "attempts": ladder.attempts,
         "warnings": warnings,
         "inputs": spec["inputs"],
+        "outputs": onnx.outputs,
     }
     engine = landing.land(
         job,
@@ -63,14 +65,13 @@ def build(spec, job):
     return {"engine": engine, "build": report}
 
 
-def arguments(spec, job, trtexec):
+def arguments(spec, job, trtexec, onnx):
     """trtexec's arguments but for the workspace, and warnings. raises: JobError (spec, flag)."""
     options = spec.get("options") or {}
     has = trtexec.flags
     warnings = []
-    _link_onnx(spec, job)
     argv = ["--onnx=" + ONNX, "--saveEngine=" + ENGINE] + flags.explicit_batch(has) + flags.build_only(has)
-    argv += _precision(spec, options, job, trtexec)
+    argv += _precision(spec, options, job, trtexec, onnx)
     argv += _shapes(spec["inputs"])
     private = landing.borrow_timing_cache(job, spec.get("timing_cache")) if "--timingCacheFile" in has else None
     if private:
@@ -87,16 +88,18 @@ def arguments(spec, job, trtexec):
     return argv + _extra(options.get("extra") or [], trtexec), warnings
 
 
-def _link_onnx(spec, job):
+def _onnx(spec, job):
+    """Check the ONNX blob, lay it down as model.onnx and return what it says of itself."""
     blob = job.root.blob(spec["onnx"])
     if not os.path.isfile(blob):
         raise JobError("spec", "the ONNX blob is not on the device", "blob {}".format(spec["onnx"]), "push it first")
     link = os.path.join(job.folder, ONNX)
     files.remove(link)
     os.symlink(blob, link)
+    return graph.read(blob)
 
 
-def _precision(spec, options, job, trtexec):
+def _precision(spec, options, job, trtexec, onnx):
     wanted = spec["precision"]
     if wanted not in PRECISIONS:
         raise JobError("spec", "precision '{}' is unknown".format(wanted), "known: {}".format(", ".join(PRECISIONS)))
@@ -117,7 +120,7 @@ def _precision(spec, options, job, trtexec):
         if not os.path.isfile(blob):
             raise JobError("spec", "the calibration cache is not on the device", "blob " + calibration, "push it first")
         return chosen + ["--calib=" + blob]
-    if not _quantized(job.root.blob(spec["onnx"])):
+    if not onnx.quantized:
         raise JobError(
             "spec",
             "int8 without calibration",
@@ -125,19 +128,6 @@ def _precision(spec, options, job, trtexec):
             "quantize the model, or give a calibration cache",
         )
     return chosen
-
-
-def _quantized(path):
-    """Whether an ONNX file has a QuantizeLinear node: operator names stand in it as plain bytes."""
-    keep = b""
-    with open(path, "rb") as stream:
-        while True:
-            chunk = stream.read(files.CHUNK)
-            if not chunk:
-                return False
-            if b"QuantizeLinear" in keep + chunk:
-                return True
-            keep = chunk[-16:]
 
 
 def _shapes(inputs):

@@ -19,7 +19,7 @@ def run(spec, job):
 
     args:
         spec (dict): docs/architecture.md, Jobs; besides: trtexec, flags, tensorrt (else from the passport), timeout_s
-            (one launch), and outputs as [{name, dtype}] where types are known: trtexec before 8.6 prints no types
+            (one launch), and outputs as [{name, dtype}] (else from the passport): trtexec before 8.6 prints no types
     returns:
         dict: launches [{outputs [{name, dtype, shape, path, sha256, size_bytes, nan, inf, exact}], duration_s, argv}],
         warnings. `exact` is false where values were printed with six digits (before 8.6).
@@ -34,7 +34,8 @@ def run(spec, job):
             "--loadInputs came with TensorRT 7",
             "validate on a JetPack from 4.4 on",
         )
-    declared = {one["name"]: one["dtype"] for one in spec.get("outputs") or () if one.get("dtype")}
+    given = {one["name"]: one["dtype"] for one in spec.get("outputs") or () if one.get("dtype")}
+    declared = dict(engine.outputs, **given)
     warnings = []
     launches = []
     for number, launch in enumerate(spec["launches"]):
@@ -78,6 +79,10 @@ class _Launch(object):
             self._refuse_int8_as_text()
             full, _, done = self._start(argv + ["--exportOutput=out.json"], warnings)
             outputs = self._text_outputs()
+        lost = sorted(set(self.declared) - {one["name"] for one in outputs})
+        if lost:
+            why = "it returned {}".format(", ".join(one["name"] for one in outputs))
+            raise JobError("tool", "trtexec returned no output '{}'".format(lost[0]), why, "see output.log of the job")
         return {"outputs": outputs, "duration_s": done.duration_s, "argv": full}
 
     def _start(self, argv, warnings):

@@ -212,7 +212,7 @@ class Fake:
     def export(self, outputs):
         def text(value):
             # operator<< of a float: six significant digits, and nan, -nan, inf, which are no JSON.
-            return f"{value:g}"
+            return str(value) if isinstance(value, int) else f"{value:g}"
 
         with open(self.arguments["--exportOutput"], "w") as stream:
             separator = "  "

@@ -1,6 +1,7 @@
 """What a build says and leaves behind when it goes wrong, and how it climbs down when memory runs out."""
 
 import pytest
+from engine_device import onnx_model
 
 NODE_OF_8_4 = [
     '[05/25/2022-15:35:26] [E] [TRT] ModelImporter.cpp:748: While parsing node number 205 [Range -> "652"]:',
@@ -142,7 +143,7 @@ def test_a_failed_rebuild_leaves_the_old_engine_whole(device):
     device.fake("8.2")
     before = device.good("build", device.build_spec())["engine"]
     device.fake("8.2", memory_mib=1)
-    device.bad("build", device.build_spec(onnx=device.blob(b"another model")))
+    device.bad("build", device.build_spec(onnx=device.blob(onnx_model(b"another"))))
     assert device.passport()["engine"] == before
     assert device.engine_files() == ["build.log", "model.engine", "passport.json"]
 
@@ -201,6 +202,7 @@ def test_a_dla_that_is_not_there(device):
     assert {"--useDLACore=0", "--allowGPUFallback", "--fp16"} <= set(device.calls()[0])
 
 
+CUT_SHORT = onnx_model()[:-2]
 DYNAMIC = [{"name": "x", "dtype": "float32", "shape": [-1, 4]}]
 
 
@@ -216,12 +218,15 @@ DYNAMIC = [{"name": "x", "dtype": "float32", "shape": [-1, 4]}]
         ("8.2", {"workspace": "lots"}, "spec", "lots"),
         ("8.2", {"workspace": 0}, "spec", "workspace"),
         ("8.2", {"onnx": "0" * 64}, "spec", "push"),
+        ("8.2", {"onnx": CUT_SHORT}, "spec", "cut short"),
         ("8.2", {"inputs": DYNAMIC}, "spec", "min"),
         ("8.2", {"trtexec": "/nowhere/trtexec"}, "tool", "/nowhere/trtexec"),
     ],
 )
 def test_what_cannot_work_is_refused_before_trtexec_starts(device, version, changes, kind, text):
     device.fake(version)
+    if changes.get("onnx") == CUT_SHORT:
+        changes = {"onnx": device.blob(CUT_SHORT)}
     error = device.bad("build", device.build_spec(**changes))
     assert error["kind"] == kind
     assert text in " ".join([error["what"], error["why"], error["remedy"]])
@@ -230,7 +235,9 @@ def test_what_cannot_work_is_refused_before_trtexec_starts(device, version, chan
 
 def test_int8_is_built_from_a_quantized_graph_or_with_a_calibration_cache(device):
     device.fake("8.5")
-    device.good("build", device.build_spec(precision="int8", onnx=device.blob(b"..QuantizeLinear..")))
+    device.good(
+        "build", device.build_spec(precision="int8", onnx=device.blob(onnx_model(nodes=["QuantizeLinear", "Conv"])))
+    )
     device.good("build", device.build_spec(precision="int8", options={"calibration": device.blob(b"ranges")}))
     plain, calibrated = device.calls()
     assert "--int8" in plain and not any(flag.startswith("--calib") for flag in plain)

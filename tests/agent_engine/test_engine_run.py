@@ -4,6 +4,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from engine_device import FLOAT32, INT8, INT64, onnx_model
 
 from device_agent.engine import tensors
 from device_agent.errors import JobError
@@ -254,3 +255,32 @@ def test_large_finite_floats_are_not_taken_for_infinite(tmp_path):
     path = tmp_path / "raw.bin"
     path.write_bytes(struct.pack("<2000f", *[3.4e38] * 2000))
     assert tensors.count_nonfinite(str(path), "float32") == (0, 0)
+
+
+def test_types_of_printed_outputs_come_from_the_passport(device, python):
+    device.python = python
+    ids = {"dtype": "int32", "shape": [2]}
+    device.fake("8.2", inputs={"ids": ids})
+    spec = device.build_spec(
+        inputs=[{"name": "ids", "dtype": "int64", "shape": [2]}], onnx=device.blob(onnx_model(ids_out=INT64))
+    )
+    device.good("build", spec)
+    given = launch(("ids", device.blob(struct.pack("<2i", 2**31 - 1, -5)), "int32", [2]))
+    (output,) = device.good("run", given)["launches"][0]["outputs"]
+    assert (output["dtype"], output["exact"]) == ("int32", True)
+    assert struct.unpack("<2i", Path(output["path"]).read_bytes()) == (2**31 - 1, -5)
+
+
+def test_an_output_that_does_not_come_is_missed(device):
+    device.fake("10.3", inputs={"x": FLOAT})
+    device.good("build", device.build_spec(onnx=device.blob(onnx_model(x_out=FLOAT32, aux=FLOAT32))))
+    error = device.bad("run", launch(("x", device.floats(1, 2, 3, 4), "float32", [1, 4])))
+    assert error["kind"] == "tool" and "'aux'" in error["what"]
+
+
+def test_an_int8_output_of_the_graph_is_refused_before_it_is_garbled(device):
+    device.fake("8.2", inputs={"x": FLOAT})
+    device.good("build", device.build_spec(onnx=device.blob(onnx_model(x_out=INT8))))
+    error = device.bad("run", launch(("x", device.floats(1, 2, 3, 4), "float32", [1, 4])))
+    assert error["kind"] == "tool" and "characters" in error["why"]
+    assert len(device.calls()) == 1

@@ -20,6 +20,8 @@ from orchestrator.reports.result import CONTROLLER, HOST_STATUSES
 from orchestrator.reports.text import clock
 
 REFRESH_PER_S = 6
+WORKING = "working"
+"""The state of a device while a task runs that names no better one."""
 _WIDE = 96
 
 
@@ -85,9 +87,8 @@ class LiveView:
     def task(self, host: str, task: str, now: float) -> None:
         with self._lock:
             row = self._row(host)
-            row.detail, row.fraction = task, None
-            if row.started is None:
-                row.state, row.started = "preparing", now
+            row.state, row.detail, row.fraction = WORKING, task, None
+            row.started = now if row.started is None else row.started
 
     def virtual(self, host: str) -> None:
         with self._lock:

@@ -189,6 +189,8 @@ def live_frame(width: int, height: int, hosts: int) -> list[str]:
     if hosts > 1:
         view.state(names[1], "connecting", "", None, now - 9)
         view.state(names[1], "failed", "engine not built", None, now - 5)
+        view.state(names[2], "gathering facts", "", None, now - 2)
+        view.task(names[2], "Copy the application", now - 1)
     with console.capture() as capture:
         console.print(view)
     return [ANSI.sub("", line).rstrip() for line in capture.get().splitlines()]
@@ -205,8 +207,9 @@ def test_a_live_frame_has_a_line_per_device_that_fits(width):
     assert "43 %" in lines[1]
     assert "1:02" in lines[1]
     assert "0:04" in lines[2]  # time stops when a device is done
-    assert "waiting" in lines[3]
-    assert re.search(r"1 at work +3 waiting +1 failed +1:05", lines[-1])
+    assert re.search(rf"line-002 +working .*0:02{' Copy' if width > 60 else ''}", lines[3])
+    assert "waiting" in lines[4]
+    assert re.search(r"2 at work +2 waiting +1 failed +1:05", lines[-1])
 
 
 def test_a_low_terminal_shows_devices_at_work_and_counts_the_rest():

@@ -97,9 +97,9 @@ def main(argv: list[str]) -> int:
         return 0
     if not device.ROOT and caller != "root":
         # What the setuid bit does on a board: from here on this process is root and may write tickets.
-        problem = _become(0)
-        if problem:
-            print(f"sudo: {problem}", file=sys.stderr)
+        refusal = _become(0)
+        if refusal:
+            print(f"sudo: {refusal}", file=sys.stderr)
             return 1
     alone = not options.command and not options.flags & {"v", "l", "i", "s"}
     if options.flags & {"k", "K"}:
@@ -224,9 +224,9 @@ def _execute(options: Options, profile: dict[str, Any], caller: str) -> int:
         print(f"sudo: {command[0]}: command not found", file=sys.stderr)
         return 1
     if not device.ROOT and options.user != "root":
-        problem = _become(1000)
-        if problem:
-            print(f"sudo: {problem}", file=sys.stderr)
+        refusal = _become(1000)
+        if refusal:
+            print(f"sudo: {refusal}", file=sys.stderr)
             return 1
     try:
         os.execve(program, command, env)

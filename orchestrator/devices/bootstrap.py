@@ -8,7 +8,8 @@ import sys
 
 
 def say(nonce, message):
-    os.write(1, ("%s %s\n" % (nonce, json.dumps(message))).encode())
+    # The empty line ends a banner that did not end its own.
+    os.write(1, ("\n%s %s\n" % (nonce, json.dumps(message))).encode())
 
 
 def read(size):
@@ -58,16 +59,17 @@ def tidy(parent, digest):
     import shutil
     import time
 
-    folders = [name for name in os.listdir(parent) if name != digest]
-    half_done = [name for name in folders if name.startswith(".")]
-    old = sorted(
-        (name for name in folders if not name.startswith(".")),
-        key=lambda name: os.stat(os.path.join(parent, name)).st_mtime,
-    )
-    # Older agents may still run in a session or a job: the last few stay.
-    for name in [name for name in half_done if os.stat(os.path.join(parent, name)).st_mtime < time.time() - 3600] + old[
-        :-4
-    ]:
+    def made(name):
+        try:
+            return os.stat(os.path.join(parent, name)).st_mtime
+        except OSError:
+            return time.time()  # another session has just renamed or removed it
+
+    folders = sorted((name for name in os.listdir(parent) if name != digest), key=made)
+    # Older agents may still run in a session or a job: the last few stay. So does what is being unpacked now.
+    useless = [name for name in folders if name.startswith(".") and made(name) < time.time() - 3600]
+    useless += [name for name in folders if not name.startswith(".")][:-4]
+    for name in useless:
         shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
 
 

@@ -8,17 +8,19 @@ import random
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fabric
 import paramiko
 
 from orchestrator.devices.keepalive import INTERVAL_S, Keepalive, WatchedSocket
-from orchestrator.devices.knownhosts import HostKey, KnownHosts, changed, lookup_name
+from orchestrator.devices.knownhosts import HostKey, Known, KnownHosts, changed, lookup_name
 from orchestrator.devices.login import login_arguments
 from orchestrator.devices.refusals import explain, is_dropped_login
-from orchestrator.devices.settings import Settings
 from orchestrator.errors import ChangedHostKeyError, ConfigurationError, UnknownHostKeyError
+
+if TYPE_CHECKING:
+    from orchestrator.inventory.settings import HostSettings
 
 CONNECT_TIMEOUT_S = 10
 BANNER_TIMEOUT_S = 15
@@ -42,7 +44,7 @@ class Connection(fabric.Connection):
     Args:
         host: address or ~/.ssh/config alias.
         known_hosts: the trusted keys.
-        device: inventory name, for messages.
+        device: inventory name, for messages; empty for a jump host.
         accept_new: trust a host never seen before, and remember its key. A changed key is refused all the same.
         host_key_alias: the name under which the key is kept, for boards that share one address.
         proxy_jump: `[user@]host[:port][,...]`; None asks ~/.ssh/config, `none` means direct.
@@ -126,7 +128,6 @@ class Connection(fabric.Connection):
                     shared = _gateways[key] = Connection(
                         place["host"],
                         self.known_hosts,
-                        device=self.device,
                         user=place["user"],
                         port=place["port"],
                         accept_new=self.accept_new,
@@ -189,6 +190,11 @@ class Connection(fabric.Connection):
         options.key_types = sorted(options.key_types, key=lambda name: name not in known)
         return transport
 
+    def changed_key(self, offered: HostKey, known: Known) -> ChangedHostKeyError:
+        """The error for a key that is not the one we trusted; a jump host is in no inventory, so ssh-keygen helps."""
+        remedy = "" if self.device else f"ssh-keygen -R '{self.lookup_name}' -f {known.source}"
+        return changed(self.lookup_name, offered, known.keys, known.source, self.device, remedy)
+
     def close(self) -> None:
         """Close this connection; a jump host stays open for the other devices until `close_gateways`."""
         with self._guard:
@@ -211,25 +217,32 @@ class _Policy(paramiko.MissingHostKeyPolicy):
         if offered in known.revoked:
             raise ChangedHostKeyError(f"the host key of {name} is revoked", f"it offers {offered}", "remove the device")
         if known.keys:
-            raise changed(name, offered, known.keys, known.source, connection.device)
+            raise connection.changed_key(offered, known)
         if connection.accept_new:
             connection.known_hosts.trust(name, [offered])
             return
         raise UnknownHostKeyError(
             f"the host key of {name} is not known",
             f"it offers {offered}",
-            f"fleet trust {connection.device or name}",
+            # A jump host is in no inventory; what ssh remembers counts here too.
+            f"fleet trust {connection.device}"
+            if connection.device
+            else f"ssh -p {connection.port} {connection.user}@{connection.host} true",
         )
 
 
-def connect(device: str, settings: Settings, known_hosts: KnownHosts, *, keepalive_s: float = INTERVAL_S) -> Connection:
+def connect(
+    device: str, settings: HostSettings, known_hosts: KnownHosts, *, keepalive_s: float = INTERVAL_S
+) -> Connection:
     """An open SSH connection to a host of the inventory. Raises UnreachableError, ConfigurationError."""
     connection = make(device, settings, known_hosts, keepalive_s=keepalive_s)
     connection.open()
     return connection
 
 
-def make(device: str, settings: Settings, known_hosts: KnownHosts, *, keepalive_s: float = INTERVAL_S) -> Connection:
+def make(
+    device: str, settings: HostSettings, known_hosts: KnownHosts, *, keepalive_s: float = INTERVAL_S
+) -> Connection:
     """As `connect`, not opened yet."""
     return Connection(
         settings.host,

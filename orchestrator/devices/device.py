@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.devices import following, transfer
 from orchestrator.devices.archive import Archive, agent_archive
@@ -17,8 +17,10 @@ from orchestrator.devices.launch import interpreter
 from orchestrator.devices.link import Link, Progress
 from orchestrator.devices.login import reveal
 from orchestrator.devices.session import ClosedError, OnEvent, Reply, Session
-from orchestrator.devices.settings import Settings
 from orchestrator.errors import ConnectError, FleetError, UnreachableError
+
+if TYPE_CHECKING:
+    from orchestrator.inventory.settings import HostSettings
 
 REBOOT_TIMEOUT_S = 600.0
 RETRY_S = 3.0
@@ -46,7 +48,7 @@ class Device:
     def __init__(
         self,
         name: str,
-        settings: Settings,
+        settings: HostSettings,
         *,
         known_hosts: KnownHosts | None = None,
         archive: Archive | None = None,

@@ -38,6 +38,7 @@ class Keepalive:
         self._sock = sock
         self._interval_s = interval_s
         self._stop = threading.Event()
+        self._why = ""
         threading.Thread(target=self._ask, name="keepalive", daemon=True).start()
 
     def _ask(self) -> None:
@@ -50,14 +51,16 @@ class Keepalive:
 
     def lost(self) -> str:
         """Why the connection is dead (and it is closed then), or an empty string."""
+        if self._why:
+            return self._why
         if not self._transport.is_active():
             return "the connection was closed"
         limit_s = self._interval_s * SILENT_FOR
         if time.monotonic() - self._sock.heard > limit_s:
+            self._why = f"no sign of life for {limit_s:g} s"
             self.stop()
             self._transport.close()
-            return f"no sign of life for {limit_s:.0f} s"
-        return ""
+        return self._why
 
     def stop(self) -> None:
         self._stop.set()

@@ -228,14 +228,30 @@ class KnownHosts:
         Path(temporary).replace(self.path)
 
 
+class PinnedKey(KnownHosts):
+    """One key that is known beforehand, for a device that was made here; nothing is read or written."""
+
+    def __init__(self, line: str, source: str) -> None:
+        """`line` is `type base64`; `source` says in messages where the key comes from."""
+        super().__init__(source, ())
+        kind, text = line.split()[:2]
+        self._known = Known((HostKey(kind, text),), source=source)
+
+    def lookup(self, name: str) -> Known:
+        return self._known
+
+    def trust(self, name: str, keys: Iterable[HostKey], replace: bool = False, *, add_types: bool = False) -> Trusted:
+        return Trusted(unchanged=self._known.keys)
+
+
 def changed(
-    name: str, offered: HostKey, known: Sequence[HostKey], source: str, device: str = ""
+    name: str, offered: HostKey, known: Sequence[HostKey], source: str, device: str = "", remedy: str = ""
 ) -> ChangedHostKeyError:
     """The error for a device whose key is not the one we trusted."""
     expected = ", ".join(map(str, known))
     return ChangedHostKeyError(
         f"the host key of {name} has changed",
         f"it offers {offered}, trusted is {expected} ({source}): it was flashed anew, or someone sits in between",
-        f"fleet trust --replace {device or name}",
+        remedy or f"fleet trust --replace {device or name}",
         device=device or None,
     )

@@ -87,11 +87,11 @@ def launch(link: Link, archive: Archive, *, python: str, root: str = "auto") -> 
     reader = _Greetings(link, process, nonce)
     pushed = False
     try:
-        process.write(f"{nonce}\n".encode())
+        reader.send(f"{nonce}\n".encode())
         message = reader.next(START_TIMEOUT_S)
         if message.get("need") == archive.digest:
             content = archive.zipped()
-            process.write(b"%d\n" % len(content) + content + f"{nonce}\n".encode())
+            reader.send(b"%d\n" % len(content) + content + f"{nonce}\n".encode())
             pushed = True
             message = reader.next(PUSH_TIMEOUT_S)
         if "failure" in message:
@@ -120,7 +120,15 @@ class _Greetings:
         self._noise = Complaints()
         self.complaints = Complaints()
 
+    def send(self, data: bytes) -> None:
+        try:
+            self._process.write(data)
+        except (OSError, EOFError):
+            # It ended already; what it said before, and its exit status, tell more than this.
+            pass
+
     def next(self, timeout_s: float) -> dict[str, Any]:
+        """The next message. Raises as `launch`."""
         deadline = time.monotonic() + timeout_s
         while True:
             line, newline, rest = self.rest.partition(b"\n")
@@ -165,6 +173,8 @@ class _Greetings:
     def ended(self, why: str) -> FleetError:
         """The error for a stream that ended before the greeting."""
         if lost := self._link.lost():
+            if said := self._noise.last():
+                lost += f"; last it said: {said}"
             return ConnectError(f"lost the connection to {self._link.address}", lost)
         self._collect_complaints()
         said = self.complaints.last() or self._noise.last()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import paramiko
 
-from orchestrator.devices.knownhosts import HostKey, changed
+from orchestrator.devices.knownhosts import HostKey
 from orchestrator.errors import AuthenticationError, ConnectError, FleetError
 
 if TYPE_CHECKING:
@@ -28,14 +28,8 @@ def is_dropped_login(problem: Exception) -> bool:
         return True
     if not isinstance(problem, paramiko.SSHException) or isinstance(problem, paramiko.AuthenticationException):
         return False
-    # Paramiko says "reading SSH protocol banner" for a peer that closes, and for one that stays silent;
-    # only the first has a cause, and only that one is worth another try.
-    text = str(problem)
-    return (
-        "Error reading SSH protocol banner" in text
-        and "timed out" not in text.lower()
-        and text.rstrip() != ("Error reading SSH protocol banner")
-    )
+    # Paramiko says the same of a peer that closes and of one that stays silent; only the first is worth another try.
+    return "reading SSH protocol banner" in str(problem) and not isinstance(problem.__context__, TimeoutError)
 
 
 def explain(problem: Exception, connection: Connection) -> FleetError:
@@ -48,7 +42,7 @@ def explain(problem: Exception, connection: Connection) -> FleetError:
     if isinstance(problem, paramiko.BadHostKeyException):
         known = connection.known_hosts.lookup(connection.lookup_name)
         offered = HostKey(problem.key.get_name(), problem.key.get_base64())
-        return changed(connection.lookup_name, offered, known.keys, known.source, connection.device)
+        return connection.changed_key(offered, known)
     if isinstance(problem, paramiko.AuthenticationException) or "authentication methods" in str(problem):
         return _refused_login(problem, where, device)
     if isinstance(problem, paramiko.ChannelException):
@@ -64,7 +58,8 @@ def explain(problem: Exception, connection: Connection) -> FleetError:
         cause = next(iter(problem.errors.values()))
         number = getattr(cause, "errno", None) or 0
         return ConnectError(what, getattr(cause, "strerror", "") or str(cause), REMEDIES.get(number, ""), device=device)
-    if isinstance(problem, TimeoutError) or "timed out" in str(problem).lower():
+    silent = isinstance(problem, TimeoutError) or isinstance(problem.__context__, TimeoutError)
+    if silent or "timed out" in str(problem).lower():
         remedy = REMEDIES[errno.ETIMEDOUT]
         return ConnectError(what, f"no answer within {connection.connect_timeout} s", remedy, device=device)
     if isinstance(problem, paramiko.ssh_exception.IncompatiblePeer):

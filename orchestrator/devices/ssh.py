@@ -96,7 +96,13 @@ class SshLink:
         if self._sftp is None:
             channel = self.connection.transport.open_session(timeout=CHANNEL_TIMEOUT_S)
             channel.settimeout(STALL_S)
-            channel.invoke_subsystem("sftp")
+            try:
+                channel.invoke_subsystem("sftp")
+            except paramiko.SSHException:
+                if self.lost():
+                    raise
+                remedy = "enable its sftp subsystem (openssh-sftp-server)"
+                raise TransferError("the device's SSH server has no SFTP", "", remedy) from None
             self._sftp = paramiko.SFTPClient(channel)
         return self._sftp
 
@@ -104,9 +110,7 @@ class SshLink:
         return _Explained(self, what)
 
     def lost(self) -> str:
-        if not self.connection.is_connected:
-            return "the connection was closed"
-        return self.connection.keepalive.lost() if self.connection.keepalive else ""
+        return self.connection.keepalive.lost() if self.connection.keepalive else "the connection was closed"
 
     def drop_sftp(self) -> None:
         sftp, self._sftp = self._sftp, None
@@ -140,9 +144,8 @@ class _Explained:
             raise ConnectError(self._what, why) from None
         if isinstance(problem, TimeoutError):
             raise ConnectError(self._what, f"no byte for {STALL_S:.0f} s") from None
-        if isinstance(problem, (EOFError, paramiko.ChannelException)) or "subsystem" in str(problem).lower():
-            why = "the device's SSH server closed the SFTP channel"
-            raise TransferError(self._what, why, "enable its sftp subsystem (openssh-sftp-server)") from None
+        if isinstance(problem, EOFError):
+            raise TransferError(self._what, "the device's SSH server closed the SFTP channel", "try again") from None
         remedy = "check the free space on the device" if problem.args[:1] == ("Failure",) else ""
         if isinstance(problem, OSError) and problem.errno in (errno.EACCES, errno.ENOENT):
             raise TransferError(self._what, problem.strerror or str(problem)) from None

@@ -204,8 +204,12 @@ class Exports:
         self.close()
 
     def _make(self, need: ExportNeed, key: str, arguments: dict[str, Any]) -> Export:
-        if self._tool_versions()["torch"] == "absent" and need.spec.source.format != "onnx":
-            raise ModelError("torch is not installed here", "exporting needs it", "pip install 'fleet-jetson[export]'")
+        if absent := [tool for tool, version in self._tool_versions().items() if version == "absent"]:
+            raise ModelError(
+                f"model {need.spec.name} cannot be exported here",
+                f"not installed: {', '.join(absent)}",
+                "pip install 'fleet-jetson[export]'",
+            )
 
         def report(step: str, fraction: float | None) -> None:
             for listener in list(self._listeners.get(key, ())):

@@ -106,6 +106,8 @@ def _try(
             results = graphs.run(changed, feeds)
             errors = measured(outputs, results, gate)
             reason = objection(errors, gate)
+        if reason is None and len(changed.graph.node) > len(model.graph.node):
+            reason = f"it made the graph larger ({len(model.graph.node)} to {len(changed.graph.node)} nodes)"
     except Exception as error:
         # A step that fails costs only its benefit, whatever went wrong inside of it.
         reason = f"it failed: {graphs.first_line(error)}" if not isinstance(error, ModelError) else str(error.why)

@@ -124,8 +124,10 @@ def export_onnx(
     file = io.BytesIO()
     try:
         with torch.no_grad():
+            # The exporter cannot trace through a TorchScript program, but takes one that was traced around it.
+            scripted = isinstance(network, torch.jit.ScriptModule)
             torch.onnx.export(
-                flat,
+                torch.jit.trace(flat, tensors, check_trace=False) if scripted else flat,
                 tensors,
                 file,  # type: ignore[arg-type]
                 opset_version=opset,

@@ -1,4 +1,4 @@
-"""Trains the digits classifier on the 1,797 images that come with scikit-learn, and keeps some apart for the verdicts."""
+"""Trains the digits classifier on the 1,797 images of scikit-learn, and keeps 360 apart for the verdicts."""
 
 from __future__ import annotations
 

@@ -57,8 +57,7 @@ def resolve(raw: Mapping[str, Any]) -> dict[str, Any]:
         "python": raw.get("python"),
         "cuda": raw.get("cuda"),
         "cudnn": _installed(packages, _CUDNN, 4),
-        "tensorrt": _installed(packages, _RUNTIME, 3)
-        or _numbers(packages.get("tensorrt") or trtexec.get("version"), 3),
+        "tensorrt": _tensorrt(packages, trtexec),
         "trtexec": trtexec.get("path"),
         "ram_bytes": raw.get("ram_bytes"),
         "ram_available_bytes": raw.get("ram_available_bytes"),

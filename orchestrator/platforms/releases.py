@@ -35,7 +35,9 @@ def opset_for(facts: Mapping[str, Any]) -> tuple[int, int]:
     the opsets of the nearest older one, and a device of which nothing is known those of the newest.
     """
     rows = table("jetpacks.yml")["opsets"]
-    tensorrt = facts.get("tensorrt") or (stack_of(facts.get("l4t")) or {}).get("tensorrt")
+    l4t, tensorrt = facts.get("l4t"), facts.get("tensorrt")
+    if l4t and not tensorrt:
+        tensorrt = (stack_of(l4t) or {"tensorrt": rows[0]["tensorrt"]})["tensorrt"]
     row = (newest_up_to(rows, "tensorrt", version(tensorrt)) or rows[0]) if tensorrt else rows[-1]
     return row["default"], row["ceiling"]
 

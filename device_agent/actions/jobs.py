@@ -172,7 +172,9 @@ def job_remove(args, context):
     folder = context.root.job(args.id)
     if not os.path.isdir(folder):
         return Result(False, {"id": args.id})
-    if store.is_alive(folder):
+    # A supervisor writes the end into the state a moment before it lets go of its lock.
+    ended = (read_json(os.path.join(folder, "state.json"), {}) or {}).get("state") in store.ENDED
+    if not wait_until(lambda: not store.is_alive(folder), 10 if ended else 0):
         raise ActionError("job {} is running".format(args.id), remedy="cancel it first", kind="busy")
     if not context.check:
         gone = os.path.join(context.root.jobs, ".removed-{}-{}".format(args.id, os.getpid()))

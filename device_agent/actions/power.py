@@ -12,7 +12,7 @@ from ..process import capture, environment, find_tool, wait_until
 from ..results import Result
 
 SET_TIMEOUT_S = 60
-SETTLE_S = 3.0
+SETTLE_S = 2.0
 REBOOT_DELAY_S = 1.0
 """Between the reply and the reboot, for the reply to reach the controller."""
 
@@ -66,7 +66,8 @@ def nvpmodel(args, context):
             return Result(False, dict(_data(now, previous, wrong), reboot_needed=True), diff)
         context.session.after_reply.append(lambda: _reboot_into(tool, target.id))
         return Result(True, dict(_data(wanted, previous, []), rebooting=True), diff)
-    followed = wait_until(lambda: _in_force(table, target), SETTLE_S, 0.2)
+    patience_s = 0 if output.rc != 0 or "NVPM ERROR" in output.stdout else SETTLE_S
+    followed = wait_until(lambda: _in_force(table, target), patience_s, 0.2)
     # Exit codes are weak evidence in both directions: what counts is how the board stands.
     if not followed or output.timed_out:
         raise ActionError(

@@ -53,3 +53,25 @@ def start(python, tmp_path):
     for agent in agents:
         if agent.process.poll() is None:
             agent.close()
+
+
+def _namespace(*options):
+    """A prefix that gives a command another uid in a user namespace; skips where those are forbidden."""
+    argv = ["unshare", *options]
+    if not shutil.which("unshare") or subprocess.run([*argv, "true"], capture_output=True).returncode != 0:
+        pytest.skip("unprivileged user namespaces are forbidden here, so uids cannot be tested")
+    return argv
+
+
+@pytest.fixture
+def start_as_root(start):
+    """Like `start`, with an agent of uid 0."""
+    before = [] if os.geteuid() == 0 else _namespace("--user", "--map-root-user")
+    return lambda **options: start(argv_before=before, **options)
+
+
+@pytest.fixture
+def start_as_user(start):
+    """Like `start`, with an agent of uid 1000."""
+    before = _namespace("--user", "--map-user=1000", "--map-group=1000")
+    return lambda **options: start(argv_before=before, **options)

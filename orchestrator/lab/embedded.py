@@ -29,6 +29,7 @@ def embedded_server(listener: socket.socket, user: str, password: str) -> Server
 
     def run(ready: Callable[[], None]) -> None:
         _look_for_modules_inside()
+        os.chdir(f"/home/{user}")  # where SFTP starts
         asyncio.run(_serve(listener, user, password, ready))
 
     return Server(run, cut=lambda server: os.kill(server, signal.SIGUSR1))
@@ -64,6 +65,9 @@ async def _serve(listener: socket.socket, user: str, password: str, ready: Calla
 
         def password_auth_supported(self) -> bool:
             return True
+
+        def kbdint_auth_supported(self) -> bool:
+            return False
 
         def validate_password(self, username: str, password_given: str) -> bool:
             return username == user and password_given == password
@@ -138,11 +142,14 @@ class _Session:
             env=environment,
             start_new_session=True,
         )
-        await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
-        code = await _ended(child)
+        feeding = asyncio.ensure_future(_feed_pipe(process, child.stdin))
         # Like sshd: the channel stays open as long as anybody holds the command's output.
-        await process.stdout.drain()
-        await process.stderr.drain()
+        reading = [_read_pipe(child.stdout, process.stdout), _read_pipe(child.stderr, process.stderr)]
+        try:
+            await asyncio.gather(*reading)
+            code = await _ended(child)
+        finally:
+            feeding.cancel()
         return code
 
     async def _with_terminal(self, process: Any, argv: list[str], environment: dict[str, str]) -> int:
@@ -188,6 +195,57 @@ class _Session:
             os.close(master)
 
 
+async def _feed_pipe(process: Any, pipe: Any) -> None:
+    """What the client sends, to a command's standard input, up to its end or the connection's."""
+    loop = asyncio.get_running_loop()
+    with contextlib.closing(pipe):
+        os.set_blocking(pipe.fileno(), False)
+        with contextlib.suppress(BrokenPipeError, asyncssh.Error, ConnectionError):
+            while data := await _next_input(process):
+                while data:
+                    try:
+                        data = data[os.write(pipe.fileno(), data) :]
+                    except BlockingIOError:
+                        await _until_ready(loop.add_writer, loop.remove_writer, pipe.fileno())
+
+
+async def _next_input(process: Any) -> bytes:
+    """The next bytes from the client; empty at the end."""
+    while True:
+        try:
+            data: bytes = await process.stdin.read(65536)
+            return data
+        except (asyncssh.BreakReceived, asyncssh.SignalReceived, asyncssh.TerminalSizeChanged):
+            continue
+
+
+async def _read_pipe(pipe: Any, channel: Any) -> None:
+    """A command's output to the client; when the connection is gone the command finds its pipe closed."""
+    loop = asyncio.get_running_loop()
+    with contextlib.closing(pipe):
+        os.set_blocking(pipe.fileno(), False)
+        with contextlib.suppress(BrokenPipeError, asyncssh.Error, ConnectionError):
+            while True:
+                try:
+                    data = os.read(pipe.fileno(), 262144)
+                except BlockingIOError:
+                    await _until_ready(loop.add_reader, loop.remove_reader, pipe.fileno())
+                    continue
+                if not data:
+                    return
+                channel.write(data)
+                await channel.drain()
+
+
+async def _until_ready(watch: Callable[..., None], unwatch: Callable[[int], Any], descriptor: int) -> None:
+    ready = asyncio.Event()
+    watch(descriptor, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        unwatch(descriptor)
+
+
 async def _feed(process: Any, master: int) -> None:
     """Keystrokes and window sizes from the client to the terminal."""
     while True:
@@ -221,11 +279,8 @@ async def _ended(child: subprocess.Popen[bytes]) -> int:
         while child.poll() is None:
             await asyncio.sleep(0.01)
         return child.returncode
-    done = asyncio.Event()
-    loop.add_reader(handle, done.set)
     try:
-        await done.wait()
+        await _until_ready(loop.add_reader, loop.remove_reader, handle)
     finally:
-        loop.remove_reader(handle)
         os.close(handle)
     return child.wait()

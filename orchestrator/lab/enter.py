@@ -211,6 +211,7 @@ def _start_server(server: Server, keep: set[int]) -> tuple[int, int]:
             os.close(null)
             system.unshare(system.CLONE_NEWUSER)
             system.map_ids(0, 0, USER_ID, USER_ID)
+            system.drop_capabilities()
             server.run(lambda: _ready(write))
         except BaseException:
             traceback.print_exc()

@@ -84,9 +84,15 @@ class Nano:
 
     def run(self, command: str, stdin: bytes = b"") -> tuple[int, str, str]:
         """Exit code, standard output and standard error of a command of the login user."""
-        if self._client is None or not self._client.get_transport() or not self._client.get_transport().is_active():
+        if self._client is None or not self._client.get_transport().is_active():
             self._client = self.connect()
         return run(self._client, command, stdin)
+
+    def hang_up(self) -> None:
+        """For tests that cut connections: the next command makes a new one."""
+        if self._client:
+            self._client.close()
+            self._client = None
 
     def ok(self, command: str) -> str:
         code, out, err = self.run(command)
@@ -116,8 +122,16 @@ def accepts(endpoint: Endpoint) -> bool:
         return client.connect_ex((endpoint.host, endpoint.port)) == 0
 
 
+def alive(pid: str) -> bool:
+    """Whether a process runs (one that ended and was not collected does not)."""
+    try:
+        return Path("/proc", pid, "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def processes_under(directory: Path) -> list[str]:
-    """Command lines of this machine's processes that belong to a lab: its daemon, and all that descends from it."""
+    """Process ids of this machine's processes that belong to a lab: its daemon, and all that descends from it."""
     parents, found = {}, set()
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:

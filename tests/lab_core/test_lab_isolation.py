@@ -43,20 +43,17 @@ def test_files_of_the_device_lie_in_its_folder(nano):
 
 @pytest.mark.parametrize("who", ["", "sudo -n "])
 def test_nothing_of_the_host_is_writable(nano, who):
-    script = (
-        "for d in $(awk '$2 ~ /^\\/\\.lab\\// && $3 != \"proc\" {print $2}' /proc/mounts);"
-        " do touch $d/fleet-was-here 2>/dev/null && echo $d; done; true"
-    )
-    assert (
-        nano.ok(f'{who}bash -c "{script.replace(chr(36), chr(92) + chr(36)).replace(chr(34), chr(92) + chr(34))}"')
-        == ""
-    )
-    for command in (
-        "mount -o remount,rw /.lab/host/usr",
-        "mount -o remount,bind,rw /.lab/host/usr",
-        "umount /.lab/tools",
-    ):
-        assert nano.run(f"{who}{command}")[0] != 0, command
+    lent = [
+        line.split()[1] for line in nano.ok("cat /proc/mounts").splitlines() if line.split()[1].startswith("/.lab/")
+    ]
+    folders = [folder for folder in lent if folder != "/.lab/proc"]
+    assert {"/.lab/host/usr", "/.lab/tools"} <= set(folders)
+    for folder in folders:
+        code, _, err = nano.run(f"{who}touch {folder}/fleet-was-here")
+        assert code != 0, folder
+        assert "Read-only" in err or "Permission denied" in err
+    for attack in ("mount -o remount,rw", "mount -o remount,bind,rw", "umount"):
+        assert nano.run(f"{who}{attack} /.lab/host/usr")[0] != 0, attack
 
 
 def test_root_of_the_device_cannot_touch_the_hosts_kernel_settings(nano):
@@ -64,7 +61,8 @@ def test_root_of_the_device_cannot_touch_the_hosts_kernel_settings(nano):
     nano.run("sudo -n sh -c 'echo hacked > /proc/sys/kernel/hostname; echo hacked > /.lab/proc/sys/kernel/hostname'")
     nano.run("sudo -n hostname hacked")
     assert Path("/proc/sys/kernel/hostname").read_text() == before
-    assert nano.run("sudo -n test -e /.lab/proc/sysrq-trigger")[0] != 0 or os.getuid() != 0
+    if os.getuid() == 0:  # for an ordinary user the kernel itself refuses
+        assert nano.run("sudo -n test -e /.lab/proc/sysrq-trigger")[0] != 0
 
 
 def test_host_files_and_processes_are_out_of_sight(nano, tmp_path):
@@ -74,8 +72,6 @@ def test_host_files_and_processes_are_out_of_sight(nano, tmp_path):
     for path in hidden:
         for who in ("", "sudo -n "):
             assert nano.run(f"{who}cat {path}")[0] != 0, path
-    host_users = {line.split(":")[0] for line in Path("/etc/passwd").read_text().splitlines()}
-    assert not host_users & {"nvidia"} or True
     assert sorted(nano.ok("cut -d: -f1 /etc/passwd").split()) == ["nobody", "nvidia", "root"]
 
 

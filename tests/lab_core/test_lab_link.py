@@ -82,7 +82,7 @@ def test_cut_resets_what_is_open_and_takes_what_is_new(echo):
 def test_refuse_and_silence(echo):
     with Link(*echo) as link:
         link.refuse()
-        with connect(link) as client, pytest.raises(ConnectionResetError):
+        with pytest.raises(ConnectionResetError), connect(link) as client:
             client.recv(1)
         link.refuse(False)
         with connect(link) as client:

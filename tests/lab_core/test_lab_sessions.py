@@ -10,6 +10,8 @@ import time
 import paramiko
 import pytest
 
+from orchestrator.lab.keys import ensure_key
+
 
 @pytest.mark.parametrize(
     ("command", "code", "out", "err"),
@@ -82,16 +84,13 @@ def test_other_users_and_other_keys_are_refused(nano, tmp_path):
         nano.connect(username="root")
     with pytest.raises(paramiko.AuthenticationException):
         nano.connect(username="root", key_filename=None, password="nvidia")
-    stranger = paramiko.RSAKey.generate(2048)
-    stranger.write_private_key_file(str(tmp_path / "key"))
+    ensure_key(tmp_path / "key", "stranger")
     with pytest.raises(paramiko.AuthenticationException):
         nano.connect(key_filename=str(tmp_path / "key"))
 
 
 def test_a_key_added_on_the_device_lets_in(nano, tmp_path):
-    key = paramiko.ECDSAKey.generate()
-    key.write_private_key_file(str(tmp_path / "key"))
-    nano.ok(f"echo '{key.get_name()} {key.get_base64()}' >> .ssh/authorized_keys")
+    nano.ok(f"echo '{ensure_key(tmp_path / 'key', 'friend')}' >> .ssh/authorized_keys")
     nano.connect(key_filename=str(tmp_path / "key")).close()
 
 
@@ -157,6 +156,7 @@ def test_a_command_sees_the_end_of_input_when_its_connection_is_cut(nano):
     client = nano.connect()
     client.exec_command("cat > /dev/null; echo ended > noticed")
     time.sleep(0.2)
+    nano.hang_up()
     nano.lab.cut_connections(nano.name)
     deadline = time.monotonic() + 10
     while nano.run("cat noticed")[1] != "ended\n":

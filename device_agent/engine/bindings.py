@@ -6,6 +6,9 @@ from .. import files
 from ..errors import JobError
 from . import flags, tool
 
+CARRIED = ("--useDLACore", "--plugins", "--staticPlugins", "--dynamicPlugins")
+"""Flags of a build that its engine needs again when it is loaded."""
+
 
 class Engine(object):
     """An engine of this device, ready to be loaded by trtexec.
@@ -21,6 +24,7 @@ class Engine(object):
         self.path = path
         self.tool = trtexec
         self.inputs = {one["name"]: one for one in built["inputs"]} if built.get("inputs") else None
+        self._carried = [one for one in built.get("argv") or () if one.split("=")[0] in CARRIED]
         self.outputs = {one["name"]: self._bound(one["dtype"]) for one in built.get("outputs") or () if one["dtype"]}
 
     def load_arguments(self):
@@ -31,6 +35,7 @@ class Engine(object):
             + flags.explicit_batch(has)
             + flags.one_stream(has)
             + flags.plain_inference(has)
+            + self._carried
         )
 
     def link(self, folder):

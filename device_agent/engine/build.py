@@ -250,6 +250,10 @@ class _Ladder(object):
                 "no {} in the job's folder, or an empty one".format(ENGINE),
                 "is the disk full? see build.log",
             )
+        if any("Saving engine to file failed" in line for line in watch.errors):
+            free = files.free_bytes(self.job.folder)
+            why = "" if free is None else "{} MiB are free on its disk".format(free >> 20)
+            return JobError("tool", "trtexec could not save the engine", why, "free disk space below fleet_root")
         return explain(watch, done, mib, available_mib, [one["workspace_mib"] for one in self.attempts])
 
 

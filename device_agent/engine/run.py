@@ -11,7 +11,7 @@ SILENCE_S = 600
 TIMEOUT_S = 1800
 
 _WRITING = re.compile(r"Writing file for output binding (.*) \(with datatype (\w+) and dimensions ([\d.]*)\) to (.+)$")
-_RAW_NAME = re.compile(r"^(.*?)\.output\.((?:\d+\.)*)(\w+)\.raw$")
+_RAW_NAME = re.compile(r"^(.*?)\.output\.((?:\d+\.)+|\.)(\w+)\.raw$")
 
 
 def run(spec, job):

@@ -109,7 +109,7 @@ class Device:
             capture_output=True,
             text=True,
             timeout=120,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.folder)},
+            env={"PATH": f"{self.bin}:{os.environ['PATH']}", "HOME": str(self.folder)},
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

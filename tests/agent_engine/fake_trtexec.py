@@ -137,6 +137,10 @@ class Fake:
                 stream.write(b"tactic;")
         say("I", "[TRT] Detected 1 inputs and 1 output network tensors.")
         say("I", "Engine built in 12.3 sec.")
+        if scenario.get("disk") == "full":
+            say("E", "Saving engine to file failed.")
+            say("E", "Engine set up failed")
+            self.end(False)
         if scenario.get("leaves") != "nothing":
             with open(self.arguments["--saveEngine"], "wb") as stream:
                 stream.write(b"" if scenario.get("leaves") == "empty" else b"engine:" + model)

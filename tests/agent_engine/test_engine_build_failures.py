@@ -252,3 +252,25 @@ def test_options_of_newer_releases(device):
     device.fake("8.2")
     result = device.good("build", device.build_spec(options={"opt_level": 5}))
     assert "opt_level is ignored" in result["build"]["warnings"][0]
+
+
+def test_the_kernels_words_on_this_kill_are_kept(device, python):
+    device.python = python
+    dmesg = device.bin / "dmesg"
+    dmesg.write_text(
+        "#!/bin/sh\n"
+        "read now rest < /proc/uptime\n"
+        "echo '[    1.000000] Out of memory: Killed process 1 (yesterday)'\n"
+        'echo "[$now] usb 1-2: new device"\n'
+        'echo "[$now] Out of memory: Killed process 7 (trtexec) total-vm:9kB, anon-rss:8kB, file-rss:7kB"\n'
+    )
+    dmesg.chmod(0o755)
+    device.fake("8.2", memory_mib=1)
+    (line,) = device.bad("build", device.build_spec(workspace=16))["kernel"]
+    assert "Killed process 7 (trtexec)" in line
+
+
+def test_a_full_disk_is_named(device):
+    device.fake("8.2", disk="full")
+    error = device.bad("build", device.build_spec())
+    assert error["kind"] == "tool" and "save the engine" in error["what"] and "MiB are free" in error["why"]

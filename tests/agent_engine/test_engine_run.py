@@ -284,3 +284,18 @@ def test_an_int8_output_of_the_graph_is_refused_before_it_is_garbled(device):
     error = device.bad("run", launch(("x", device.floats(1, 2, 3, 4), "float32", [1, 4])))
     assert error["kind"] == "tool" and "characters" in error["why"]
     assert len(device.calls()) == 1
+
+
+def test_an_engine_for_a_dla_is_loaded_for_that_dla(device):
+    device.fake("8.5", inputs={"x": FLOAT})
+    device.good("build", device.build_spec(precision="fp16", options={"dla_core": 1}))
+    device.good("run", launch(("x", device.floats(1, 2, 3, 4), "float32", [1, 4])))
+    assert "--useDLACore=1" in device.calls()[-1]
+
+
+def test_a_scalar_output_has_an_empty_shape(device):
+    scalar = {"dtype": "float32", "shape": []}
+    for raw in ("mute", "told"):
+        built(device, "10.3", [dict(scalar, name="s")], inputs={"s": scalar}, raw=raw)
+        (output,) = device.good("run", launch(("s", device.floats(4), "float32", [])))["launches"][0]["outputs"]
+        assert (output["shape"], output["size_bytes"], output["exact"]) == ([], 4, True)

@@ -104,11 +104,23 @@ class SshServer:
             env={**os.environ, "HOME": str(self.home), "PATH": f"{self.path}:{os.environ['PATH']}".lstrip(":")},
             cwd=self.home,
         )
-        # A child that ends at once leaves nobody to read its input; the client shall see its exit status all the same.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr, send_eof=False)
+
+        async def pump(source, sink):
+            # asyncssh's own redirection loses output of a child that ends before its input was read.
+            with contextlib.suppress(OSError, asyncssh.Error):
+                while data := await source.read(1 << 16):
+                    sink.write(data)
+                    await sink.drain()
+
+        async def pump_input():
+            await pump(process.stdin, child.stdin)
+            child.stdin.close()
+
+        feeding = asyncio.ensure_future(pump_input())
+        await asyncio.gather(pump(child.stdout, process.stdout), pump(child.stderr, process.stderr))
         code = await child.wait()
         process.exit(max(code, 0))
+        await feeding
 
     def key_line(self, index=0):
         return self.host_keys[index].export_public_key().decode().strip()

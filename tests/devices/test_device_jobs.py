@@ -68,7 +68,7 @@ def test_a_device_that_stays_away_is_given_up_and_the_job_is_named(bench):
         proxy.cut()
 
     threading.Timer(0.3, vanish).start()
-    with pytest.raises(ConnectError, match="while job .* was running") as caught:
+    with pytest.raises(ConnectError, match=r"while job .* was running") as caught:
         device.follow_job(a_job(bench, 1000), give_up_s=1)
     assert "attached" in caught.value.remedy
     assert caught.value.device == "nano-01"

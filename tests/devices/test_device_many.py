@@ -1,5 +1,6 @@
 """Many devices at once, what a connection costs, this machine as a device, and coming back after a reboot."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -8,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
-from conftest import host_settings
+from device_settings import host_settings
 from fake_agent import fake_archive
 
 from orchestrator.devices.device import Device
@@ -66,13 +67,11 @@ def test_this_machine_is_a_device_too(bench):
 
 def test_a_local_device_needs_no_ssh_library(bench):
     script = (
-        "import sys; from orchestrator.devices.device import Device; from conftest import host_settings\n"
-        "device = Device('here', host_settings(connection='local', root=sys.argv[1])); device.call('ping'); device.close()\n"
+        "import sys; from orchestrator.devices.device import Device; from device_settings import host_settings\n"
+        "device = Device('here', host_settings(connection='local', root=sys.argv[1]))\n"
+        "device.call('ping'); device.close()\n"
         "print([name for name in ('fabric', 'paramiko', 'invoke', 'numpy', 'jinja2') if name in sys.modules])"
     )
-    # conftest imports asyncssh and pytest, never the client's libraries.
-    import os
-
     run = subprocess.run(
         [sys.executable, "-c", script, str(bench.folder / "root")],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

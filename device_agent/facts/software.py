@@ -105,10 +105,9 @@ def parse_help(text):
     """Banner, version and flags from what `trtexec --help` printed."""
     banner = re.search(r"(?m)^&&&& RUNNING TensorRT\.trtexec.*$", text)
     banner = banner.group().strip() if banner else None
-    # The banner repeats the command line, which proves no flag.
-    lines = [line for line in text.splitlines() if not line.startswith("&&&&")]
-    flags = sorted(set(re.findall(r"(?<![\w-])--[A-Za-z][A-Za-z0-9_-]*", "\n".join(lines))))
-    return {"banner": banner, "version": banner_version(banner), "flags": flags}
+    # Only where an option's own line begins: descriptions and the banner name flags that this version may lack.
+    flags = re.findall(r"(?m)^ {0,8}(?:-\w,? )?(--[A-Za-z][\w-]*)", text)
+    return {"banner": banner, "version": banner_version(banner), "flags": sorted(set(flags))}
 
 
 def banner_version(banner):

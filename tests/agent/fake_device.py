@@ -45,12 +45,10 @@ class FakeDevice:
     def read(self, path):
         return self.path(path).read_text()
 
-    def tool(self, path, kind, text=None):
-        """A tool of fake_tool.py; `prints` prints `text` whatever it is asked."""
+    def tool(self, path, kind):
+        """A tool of fake_tool.py; `prints:NAME` prints fake/NAME.txt whatever it is asked."""
         self.write(path, f'#!/bin/sh\nexec {sys.executable} -S {TOOL} {kind} {self.folder} "$@"\n')
         self.path(path).chmod(0o755)
-        if text is not None:
-            self.write(f"/fake/{Path(path).name}.txt", text)
 
     def behave(self, **how):
         """How the tools behave; see fake_tool.py."""

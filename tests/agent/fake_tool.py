@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 kind, prefix, args = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
-tool = Path(sys.argv[1]).name
+tool = kind.partition(":")[2] or kind
 behaviour = json.loads((prefix / "fake/behaviour.json").read_text())
 
 
@@ -111,10 +111,16 @@ def jetson_clocks():
 
 
 def prints(name):
-    print((prefix / f"fake/{name}.txt").read_text(), end="")
+    """Print a capture: `<tool>_p.txt` where `nvpmodel -p` is asked, else `<tool>.txt`."""
+    captures = [f"{name}_p.txt"] if "-p" in args else [f"{name}.txt"]
+    for capture in captures:
+        if (prefix / "fake" / capture).exists():
+            print((prefix / "fake" / capture).read_text(), end="")
     return 0
 
 
 with open(prefix / f"fake/{tool}.calls", "a") as log:
     log.write(" ".join(args) + "\n")
-sys.exit({"nvpmodel": nvpmodel, "jetson_clocks": jetson_clocks}.get(kind, lambda: prints(kind))())
+if kind.startswith("prints:"):
+    sys.exit(prints(kind.partition(":")[2]))
+sys.exit({"nvpmodel": nvpmodel, "jetson_clocks": jetson_clocks}[kind]())

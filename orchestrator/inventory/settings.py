@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from orchestrator.documents import nearest
 from orchestrator.errors import InventoryError
 from orchestrator.inventory.inventory import Host
 from orchestrator.inventory.secrets import Secret
+from orchestrator.inventory.templates import TemplateError, evaluate, is_template
 from orchestrator.inventory.variables import CONNECTION, FLEET, Variable
 
 VARIABLES = (*CONNECTION, *FLEET)
@@ -54,19 +54,12 @@ class HostSettings:
     allow_reboot: bool
 
 
-Render = Callable[[Any, Mapping[str, Any]], Any]
-
-
-def settings(host: Host, *, render: Render | None = None) -> HostSettings:
-    """Read the variables of a host that mean something to Fleet.
-
-    Args:
-        host: of an inventory.
-        render: evaluates a value that is a template, given all variables of the host.
+def settings(host: Host) -> HostSettings:
+    """Read the variables of a host that mean something to Fleet, evaluating those that are templates.
 
     Raises:
         InventoryError: a value of the wrong kind, an unknown `fleet_` variable (with the nearest known one), or a
-            template where nothing can evaluate it; at the place where it stands.
+            template that cannot be evaluated; at the place where it stands.
     """
     for name in host.variables:
         if name.startswith("fleet_") and name not in _FLEET_NAMES:
@@ -74,7 +67,7 @@ def settings(host: Host, *, render: Render | None = None) -> HostSettings:
             raise _error(host, name, f"unknown variable '{name}'", known, nearest(name, _FLEET_NAMES))
     values: dict[str, Any] = {"name": host.name}
     for variable in VARIABLES:
-        value = _read(host, variable, render)
+        value = _read(host, variable)
         if value is not None or variable.field not in values:
             values[variable.field] = value
     values["host"] = values["host"] or host.name
@@ -96,19 +89,18 @@ def defaults() -> dict[str, Any]:
     return {variable.name: variable.default for variable in FLEET}
 
 
-def _read(host: Host, variable: Variable, render: Render | None) -> Any:
+def _read(host: Host, variable: Variable) -> Any:
     value = variable.default
     for name in variable.names:
         given = host.variables.get(name)
+        if is_template(given):
+            try:
+                given = evaluate(given, host.variables)
+            except TemplateError as problem:
+                what = f"the template in '{name}' of {host.name} cannot be evaluated"
+                raise _error(host, name, what, str(problem), "") from None
         if given is None:
             continue
-        if isinstance(given, str) and ("{{" in given or "{%" in given):
-            if render is None:
-                why = "its value is a template, which is not evaluated here"
-                raise _error(host, name, f"'{name}' of {host.name} cannot be read", why, "write the value itself")
-            given = render(given, host.variables)
-            if given is None:
-                continue
         try:
             meaning = variable.kind.read(given)
             value = value if meaning is None else meaning

@@ -21,30 +21,30 @@ def arguments(case: Path) -> dict[str, Any]:
     return {"sources": ["hosts.yml"], **(yaml.safe_load(file.read_text()) if file.exists() else {})}
 
 
-def ask_ansible(case: Path) -> tuple[dict[str, Any], str]:
-    """`--list` as data and `--graph` as text, from ansible-core."""
+def ask_ansible(case: Path, **given: Any) -> tuple[dict[str, Any], str]:
+    """`--list` as data and `--graph` as text, from ansible-core; `given` as `arguments`, which it replaces."""
     # Nobody's own ansible.cfg may colour the answer.
     os.environ.update(ANSIBLE_CONFIG=str(CASES.with_name("ansible.cfg")), ANSIBLE_HOME=tempfile.gettempdir())
-    listed = json.loads(_ask(case, "--list"))
+    listed = json.loads(_ask(case, given, "--list"))
     listed["_meta"].pop("profile", None)  # new in ansible-core 2.19, says how its JSON is written
-    return listed, _ask(case, "--graph")
+    return listed, _ask(case, given, "--graph")
 
 
-def _ask(case: Path, question: str) -> str:
+def _ask(case: Path, given: dict[str, Any], question: str) -> str:
     # Its command line can run once per process; a fork has it imported already, a new process pays a second each.
     importlib.import_module("ansible.cli.inventory")
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as answer:
-        child = multiprocessing.get_context("fork").Process(target=_run, args=(case, question, answer.name))
+        child = multiprocessing.get_context("fork").Process(target=_run, args=(case, given, question, answer.name))
         child.start()
         child.join(60)
         assert child.exitcode == 0, f"ansible-inventory failed on {case.name}"
         return answer.read()
 
 
-def _run(case: Path, question: str, output: str) -> None:
+def _run(case: Path, given: dict[str, Any], question: str, output: str) -> None:
     from ansible.cli.inventory import InventoryCLI
 
-    given = arguments(case)
+    given = given or arguments(case)
     argv = ["ansible-inventory", question, "--output", output]
     for source in given["sources"]:
         argv += ["-i", source if "," in source else str(case / source)]

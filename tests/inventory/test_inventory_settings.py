@@ -135,15 +135,50 @@ def test_a_lab_device_needs_a_profile() -> None:
         of(fleet_connection="lab")
 
 
-def test_a_template_is_evaluated_by_whoever_can() -> None:
-    host = Host("nano-01", {"ansible_host": "{{ ip }}", "ip": "10.0.0.9", "ansible_port": "{{ none }}"})
+@pytest.mark.parametrize(
+    ("value", "meaning"),
+    [
+        ("{{ ip }}", "10.0.0.9"),
+        ("{{ net }}.9", "10.0.0.9"),
+        ("{{ indirect }}", "10.0.0.9"),
+        ("{{ indirect ~ '' }}", "10.0.0.9"),
+        ("{% if true %}{{ ip }}{% endif %}", "10.0.0.9"),
+        ("{{ ip }}{{ '' }}", "10.0.0.9"),
+        ("{{ none }}", "nano-01"),
+        ("{{ missing | default('x') }}", "x"),
+        ("{{ groups.all[0] }}", "first"),
+        ("{{ inventory_hostname }}.lan", "nano-01.lan"),
+    ],
+)
+def test_a_template_is_evaluated(value: str, meaning: str) -> None:
+    others = {"net": "10.0.0", "ip": "{{ net }}.9", "indirect": "{{ ip }}", "groups": {"all": ["first"]}}
+    assert of(ansible_host=value, inventory_hostname="nano-01", **others).host == meaning
 
-    def render(value: Any, variables: Any) -> Any:
-        return variables["ip"] if "ip" in value else None
 
-    assert (settings(host, render=render).host, settings(host, render=render).port) == ("10.0.0.9", None)
-    with pytest.raises(InventoryError, match="'ansible_host' of nano-01 cannot be read"):
-        settings(host)
+def test_a_template_keeps_the_type_of_its_value() -> None:
+    others = {"mine": ["a", "b"], "base": 2200, "pw": "1e5"}
+    known = of(fleet_models="{{ mine }}", ansible_port="{{ base + 1 }}", ansible_password="{{ pw }}", **others)
+    assert (known.models, known.port, known.password) == (["a", "b"], 2201, Secret("1e5"))
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("{{ nowhere }}", "'nowhere' is undefined"),
+        ("{{ nowhere }}.x", "'nowhere' is undefined"),
+        ("{{ ansible_host }}", "leads back to itself"),
+        ("a{{ ansible_host }}", "leads back to itself"),
+        ("{{ 1 + }}", "unexpected"),
+        ("{{ ''.__class__ }}", "unsafe"),
+        ("{{ 1 / 0 }}", "division"),
+        ("{{ 'a' + 1 }}", "str"),
+    ],
+)
+def test_a_template_that_cannot_be_evaluated_is_refused(value: str, why: str) -> None:
+    with pytest.raises(InventoryError, match="the template in 'ansible_host' of nano-01") as caught:
+        of(ansible_host=value)
+    assert why in caught.value.why.lower()
+    assert of(ansible_host="{{ fine }}", fine="x").host == "x"
 
 
 def test_a_secret_never_prints() -> None:

@@ -12,6 +12,7 @@
     │   ├── TransferError           bytes arrived wrong or not at all
     │   ├── BlockedError            known before any work: this device cannot have this engine
     │   ├── BuildError              the engine could not be built
+    │   ├── RunError                the engine was built and could not be run
     │   └── VerdictError            the engine was built and its outputs are wrong
     └── UnreachableError            exit code 4: no session with this device
         ├── ConnectError            no route, refused, timed out, connection lost
@@ -144,6 +145,10 @@ class BlockedError(DeviceError):
 
 
 class BuildError(DeviceError):
+    pass
+
+
+class RunError(DeviceError):
     pass
 
 

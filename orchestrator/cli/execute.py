@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.cli.common import connections, project_home
 from orchestrator.errors import UsageError
 from orchestrator.events import Events, RunFinished, RunStarted
+from orchestrator.inventory.settings import settings
 from orchestrator.playbook.context import RunContext, RunOptions
 from orchestrator.reports.console import ConsoleReport
 from orchestrator.reports.result import ResultCollector
@@ -80,14 +83,16 @@ def execute(
     with Exports(store, Path.cwd()) as exports, console:
         events.add(console)
         names = [host.name for host in hosts]
-        events(RunStarted(run=run, command=command, hosts=names, directory=str(directory)))
+        virtual = [host.name for host in hosts if settings(host).connection == "lab"]
+        line = f"fleet {command} {shlex.join(sys.argv[2:])}" if sys.argv[1:] else f"fleet {command}"
+        events(RunStarted(run=run, command=line.strip(), hosts=names, virtual=virtual, directory=str(directory)))
         context = RunContext(run, directory, run_options(options), events, store, exports, models)
         links.prepare(hosts)
         runner = Runner(plays, inventory, hosts, context, links.connect, extra)
         try:
             runner.go()
         finally:
-            result = results.result()
+            result = results.result(time.time())
             write_reports(result, directory, options)
             events(RunFinished(run=run, result=result))
             journal.close()

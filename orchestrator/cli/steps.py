@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def print_steps(report: Any, out: Path) -> None:
-    """The steps of an export on standard output: name, error against the step before, kept or dropped and why."""
-    for step in report.steps:
-        errors = step.get("errors") or {}
-        worst = errors.get("lInf")
-        word = "ok" if step.get("kept", True) else "dropped"
-        line = f"{step['step']:<12} {word:<8}"
-        if worst is not None:
-            line += f" largest difference {worst:.2g}"
+def progress(step: str, fraction: float | None) -> None:
+    """Each step as it begins, on a terminal's standard error."""
+    if sys.stderr.isatty():
+        done = "" if fraction is None else f"{fraction:4.0%} "
+        print(f"\r\033[K{done}{step}", end="", file=sys.stderr, flush=True)
+
+
+def print_steps(steps: Iterable[Mapping[str, Any]]) -> None:
+    """The steps on standard output: name, largest difference from the step before, kept or dropped and why."""
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
+    for step in steps:
+        worst = [numbers["lInf"] for numbers in (step.get("errors") or {}).values()]
+        line = f"{step['step']:<14} {'ok' if step['kept'] else 'dropped':<8}"
+        if worst:
+            line += f" largest difference {max(worst):.2g}"
         if step.get("reason"):
             line += f" ({step['reason']})"
         print(line.rstrip())
-    print(f"{out}: opset {report.opset}, IR {report.ir_version}, {out.stat().st_size} bytes, sha256 {report.onnx}")

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.documents import nearest
 from orchestrator.engines.launches import raw
-from orchestrator.errors import ActionError, DeviceError, ModelError
+from orchestrator.errors import ActionError, DeviceError, ModelError, RunError
 from orchestrator.platforms.operators import int64_bindings
 
 if TYPE_CHECKING:
     from orchestrator.devices.device import Device
-    from orchestrator.store.store import Store
+    from orchestrator.store import Store
 
 # What rides in a reply instead of going over SFTP, which costs several round trips.
 INLINE_BYTES = 64 << 10
@@ -61,8 +61,7 @@ def infer(
     if not state or not state.get("current"):
         remedy = nearest(model, status) or f"fleet deploy --limit {device.name}"
         raise DeviceError(f"no model '{model}' is active here", f"active: {', '.join(status) or 'none'}", remedy)
-    release = next(r for r in state["releases"] if r["release"] == state["current"])
-    keys = [engine["key"] for engine in release["engines"]]
+    keys = [engine["key"] for engine in state["engines"]]
     found = device.call("engines", {"keys": keys}).data["engines"]
     # The engine with the largest batch needs the fewest launches.
     key = max(keys, key=lambda k: found[k]["passport"]["batch"])
@@ -134,7 +133,8 @@ def run_launches(
     """Run an engine on the device as the job `name`: per launch, output name -> array.
 
     Raises:
-        ActionError: the job failed. TransferError: an output arrived damaged.
+        RunError: the engine could not be run. ActionError: the job was lost or cancelled, which says nothing of the
+            engine. TransferError: an output arrived damaged.
     """
     import numpy as np
 
@@ -143,7 +143,8 @@ def run_launches(
     if ended["state"] != "done":
         error = ended.get("error") or {}
         what = error.get("what") or f"the job is {ended['state']}"
-        raise ActionError(what, error.get("why") or "", error.get("remedy") or "")
+        kind = RunError if ended["state"] == "failed" else ActionError
+        raise kind(what, error.get("why") or "", error.get("remedy") or "")
     outputs = []
     for launch in ended["result"]["launches"]:
         arrays = {}

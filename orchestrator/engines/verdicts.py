@@ -15,6 +15,9 @@ DEFAULTS: dict[str, dict[str, float | None]] = {
     "int8": {"atol": None, "rtol": None, "outside": None, "cosine": 0.99, "top1": None},
 }
 
+# Why a precision gives values that are none, as far as it is known.
+OVERFLOW = {"fp16": ": values beyond 65504, the largest of fp16, become Inf, and Inf - Inf is NaN"}
+
 
 @dataclass(frozen=True)
 class Tolerance:
@@ -125,6 +128,7 @@ def judge(
     references: Mapping[str, Any],
     tolerance: Tolerance,
     *,
+    precision: str,
     reference_digest: str,
     classes: bool = False,
     labels: Any = None,
@@ -144,7 +148,7 @@ def judge(
         numbers = measure(outputs[name], reference, tolerance, classes=classes, labels=labels)
         metrics[name] = numbers
         samples = max(samples, len(reference))
-        reasons += [f"{name}: {reason}" for reason in _missed(numbers, tolerance, len(outputs[name]))]
+        reasons += [f"{name}: {reason}" for reason in _missed(numbers, tolerance, len(outputs[name]), precision)]
     return Verdict(
         passed=not reasons,
         reasons=tuple(reasons),
@@ -155,11 +159,14 @@ def judge(
     )
 
 
-def _missed(numbers: Mapping[str, Any], tolerance: Tolerance, samples: int) -> list[str]:
+def _missed(numbers: Mapping[str, Any], tolerance: Tolerance, samples: int, precision: str) -> list[str]:
     reasons = []
     for name, word in (("inf", "Inf"), ("nan", "NaN")):
         if numbers[name]:
             reasons.append(f"{numbers[name]} {word} where the reference has none (over {samples} samples)")
+    if reasons:
+        # The other criteria follow from it and would only hide it.
+        return [f"{' and '.join(reasons)}{OVERFLOW.get(precision, '')}"]
     l0 = numbers["l0"]
     if tolerance.outside is not None and l0 is not None and l0 > tolerance.outside:
         bound = f"atol {tolerance.atol:g} + rtol {tolerance.rtol:g} x |reference|"

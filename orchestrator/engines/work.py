@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 BUILT, REUSED, REVALIDATED, BLOCKED, FAILED = "built", "reused", "revalidated", "blocked", "failed"
 
+# What a run in check mode says of an engine that it only planned.
+PLANNED = {"reuse": REUSED, "build": "would build", "revalidate": "would revalidate", "blocked": BLOCKED}
+
 
 @dataclass
 class Work:
@@ -78,7 +81,7 @@ class Work:
             "precision": rung.precision if rung else None,
             "opset": self.opset,
             "key": rung.key if rung else None,
-            "action": self.action or BLOCKED,
+            "action": self.action or PLANNED[self.plan.action],
             "reason": self.reason,
             "build_s": self.build.get("duration_s") if self.action == BUILT else None,
             "size_bytes": self.engine.get("size_bytes"),
@@ -87,10 +90,18 @@ class Work:
             "throughput_per_s": benchmark.get("throughput_per_s"),
             "artifact": str(artifact) if artifact else None,
             "passport": str(passport) if passport else None,
+            "power": self._power(),
+            "warnings": [*(self.build.get("warnings") or []), *(benchmark.get("warnings") or [])],
             "attempts": self.build.get("attempts"),
             "rungs": self.rungs,
             "export": {"steps": list(self.export.steps), "opset": self.export.opset} if self.export else None,
         }
+
+    def _power(self) -> dict[str, Any] | None:
+        """At which power state the engine was measured."""
+        if not self.benchmark:
+            return None
+        return {"mode": self.benchmark.get("power_mode"), "clocks": self.benchmark.get("clocks")}
 
 
 def _verdict(verdict: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -96,6 +96,10 @@ def _evaluate(template: str, variables: Mapping[str, Any], location: Location | 
         if isinstance(value, jinja2.Undefined):
             value._fail_with_undefined_error()
         return value
+    except PlaybookError as problem:
+        # Of a variable's own template, which has no place: the task that uses it has one.
+        problem.location = problem.location or location
+        raise
     except jinja2.UndefinedError as problem:
         what = f"undefined in '{template}'"
         raise PlaybookError(what, str(problem.message), "define it, or use | default(...)", location=location) from None

@@ -25,6 +25,8 @@ STATUS_STYLES = {
     "built": "yellow",
     "reused": "green",
     "revalidated": "green",
+    "would build": "yellow",
+    "would revalidate": "yellow",
     "blocked": "red",
 }
 VIRTUAL_STYLE = "magenta"

@@ -14,6 +14,7 @@ def verdict(output, precision="fp16", classes=False, labels=None, **override):
         {"y": output},
         {"y": REFERENCE},
         Tolerance.of(precision, override),
+        precision=precision,
         reference_digest="r",
         classes=classes,
         labels=labels,
@@ -89,7 +90,7 @@ def test_top1_and_accuracy_where_there_are_classes():
 
 def test_a_missing_output_or_another_shape_is_refused():
     with pytest.raises(ValueError, match="no output named y"):
-        judge({"z": REFERENCE}, {"y": REFERENCE}, Tolerance.of("fp32"), reference_digest="r")
+        judge({"z": REFERENCE}, {"y": REFERENCE}, Tolerance.of("fp32"), precision="fp32", reference_digest="r")
     with pytest.raises(ValueError, match="shape"):
         measure(REFERENCE[:5], REFERENCE, Tolerance.of("fp32"))
 

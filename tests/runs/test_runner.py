@@ -2,6 +2,7 @@
 
 import json
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -102,7 +103,7 @@ def test_a_defect_of_ours_names_its_log_and_spares_the_others(run):
     done = run(PLAY, answers={"a": {"ping": RuntimeError("boom")}})
     assert done.ends["a"].status == "failed"
     assert "RuntimeError: boom" in done.ends["a"].error["why"]
-    assert "Traceback" in open(done.ends["a"].error["log"]).read()
+    assert "Traceback" in Path(done.ends["a"].error["log"]).read_text()
     assert done.ends["b"].status == "ok"
 
 

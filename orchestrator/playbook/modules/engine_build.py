@@ -12,7 +12,7 @@ from orchestrator.engines.launches import join
 from orchestrator.engines.plan import BUILD, REUSE, REVALIDATE, Step
 from orchestrator.engines.verdicts import Tolerance, Verdict, judge
 from orchestrator.engines.work import BUILT, FAILED, REUSED, REVALIDATED, Work
-from orchestrator.errors import ActionError, BuildError, DeviceError, VerdictError
+from orchestrator.errors import ActionError, BuildError, DeviceError, RunError, VerdictError
 from orchestrator.playbook.context import TaskContext
 from orchestrator.playbook.modules import Outcome, module
 from orchestrator.playbook.modules.engine_push import launches, push
@@ -58,7 +58,7 @@ def _walk(task: TaskContext, work: Work) -> None:
         try:
             _climb(task, work, step)
             return
-        except (BuildError, VerdictError) as problem:
+        except (BuildError, RunError, VerdictError) as problem:
             error = problem
             work.note(step, FAILED, f"{problem.what}: {problem.why}" if problem.why else problem.what)
             task.warn(f"{work.title} at {step.rung.precision}: {problem.what}; {problem.why}")
@@ -67,7 +67,7 @@ def _walk(task: TaskContext, work: Work) -> None:
 
 
 def _climb(task: TaskContext, work: Work, step: Step) -> None:
-    """Bring one rung to a good end, or raise a BuildError or VerdictError."""
+    """Bring one rung to a good end, or raise a BuildError, RunError or VerdictError."""
     action, reason = step.action, step.reason
     mended = task.state_of_host.repaired
     if action == REUSE and mended:
@@ -85,10 +85,7 @@ def _climb(task: TaskContext, work: Work, step: Step) -> None:
         assert step.passport is not None
         work.engine, work.build = step.passport["engine"], step.passport.get("build") or {}
     task.device.call("passport_write", {"key": step.rung.key, "passport": _passport(task, work, step)})
-    try:
-        verdict = _judge(task, work, step)
-    except ActionError as problem:
-        raise VerdictError("the engine could not be run", problem.what, problem.remedy, log=problem.log) from None
+    verdict = _judge(task, work, step)
     work.verdict = verdict.to_json()
     work.fresh = True
     task.device.call(
@@ -152,6 +149,10 @@ def _build(task: TaskContext, work: Work, step: Step) -> None:
     task.state("building", detail)
     task.device.call("job_start", {"id": name, "kind": "build", "spec": job})
     result = task.device.follow_job(name, _progress(task, "building", detail))
+    if result["state"] in ("lost", "cancelled"):
+        raise ActionError(
+            f"{work.title}: the build was {result['state']}", "that says nothing of the model", "run again"
+        )
     if result["state"] != "done":
         raise _build_error(task, work, step, result)
     work.engine, work.build = result["result"]["engine"], result["result"]["build"]
@@ -236,6 +237,7 @@ def _judge(task: TaskContext, work: Work, step: Step) -> Verdict:
             join(outputs, batched),
             join([launch.launch.outputs for launch in prepared], batched),
             tolerance,
+            precision=step.rung.precision,
             reference_digest=work.export.reference.digest,
             classes=work.spec.classes,
             labels=np.concatenate(labels) if labels else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.engines.key import engine_key, engine_parts
-from orchestrator.engines.plan import EnginePlan, Rung, decide
+from orchestrator.engines.plan import BUILD, REUSE, REVALIDATE, EnginePlan, Rung, decide
 from orchestrator.engines.verdicts import Tolerance, verdict_digest
 from orchestrator.engines.work import BLOCKED, Work
 from orchestrator.errors import BlockedError
@@ -64,8 +64,21 @@ def engine_plan(task: TaskContext, args: dict[str, Any]) -> Outcome:
     changed = task.check and any(w.plan.action in ("build", "revalidate") for w in works)
     if task.check:
         for work in works:
-            work.reason = work.reason or work.plan.reason
+            _foretell(work)
+        report(task, works)
     return Outcome(changed, {"engines": summary}, message=message)
+
+
+def _foretell(work: Work) -> None:
+    """What check mode says of an engine: nothing after this step will change it."""
+    work.reason = work.reason or work.plan.reason
+    for step in work.plan.steps:
+        if step.action in (REUSE, REVALIDATE, BUILD):
+            work.step = step
+            if step.passport and step.action != BUILD:
+                work.verdict, work.benchmark = step.passport.get("verdict"), step.passport.get("benchmark")
+                work.engine = step.passport.get("engine") or {}
+            return
 
 
 def report(task: TaskContext, works: list[Work]) -> None:
@@ -157,7 +170,10 @@ def _export(task: TaskContext, work: Work) -> Export:
         detail = f"{work.spec.name} at opset {work.opset}: {step}"
         task.emit(HostState(host="controller", state="exporting", detail=detail, fraction=fraction))
 
-    export = task.run.exports.export(need, progress)
+    try:
+        export = task.run.exports.export(need, progress)
+    finally:
+        task.emit(HostState(host="controller", state="ok"))
     for step in export.steps:
         if not step.get("kept", True):
             text = f"{work.spec.name}: step '{step['step']}' was dropped: {step.get('reason')}"

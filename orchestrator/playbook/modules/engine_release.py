@@ -105,7 +105,6 @@ def engine_activate(task: TaskContext, args: dict[str, Any]) -> Outcome:
     """
     works: list[Work] = task.scratch["engines"]
     if task.check:
-        report(task, works)
         return Outcome(skipped="nothing is activated in check mode")
     current = task.scratch["releases"]
     releases: dict[str, str] = {}
@@ -117,8 +116,7 @@ def engine_activate(task: TaskContext, args: dict[str, Any]) -> Outcome:
             continue
         wanted = [{"key": w.step.rung.key, "file": w.file} for w in mine if w.step]
         state = current.get(model) or {}
-        active = next((r for r in state.get("releases") or [] if r.get("release") == state.get("current")), None)
-        if active and _same(active.get("engines") or [], wanted):
+        if state.get("current") and _same(state["engines"], wanted):
             releases[model] = state["current"]
             continue
         task.state("activating", model)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import paramiko
 
@@ -44,7 +45,7 @@ def explain(problem: Exception, connection: Connection) -> FleetError:
         offered = HostKey(problem.key.get_name(), problem.key.get_base64())
         return connection.changed_key(offered, known)
     if isinstance(problem, paramiko.AuthenticationException) or "authentication methods" in str(problem):
-        return _refused_login(problem, where, device)
+        return _refused_login(problem, where, connection)
     if isinstance(problem, paramiko.ChannelException):
         gateway = getattr(connection.gateway, "host", "")
         why = f"the jump host {gateway} says: {problem.text or problem}"
@@ -76,12 +77,24 @@ def explain(problem: Exception, connection: Connection) -> FleetError:
     )
 
 
-def _refused_login(problem: Exception, where: str, device: str | None) -> AuthenticationError:
+def _offered(arguments: Mapping[str, Any]) -> str:
+    """What was offered at a login, in words."""
+    parts = [f"the key {file}" for file in arguments.get("key_filename", ())]
+    if "pkey" in arguments:
+        parts.append("a key of the SSH agent")
+    if arguments.get("allow_agent"):
+        parts.append("the SSH agent's keys and ~/.ssh/id_*")
+    if "password" in arguments:
+        parts.append("the password")
+    return ", ".join(parts) or "nothing"
+
+
+def _refused_login(problem: Exception, where: str, connection: Connection) -> AuthenticationError:
     allowed = ", ".join(getattr(problem, "allowed_types", []) or [])
-    why = "it refused every key and password that we offered"
+    why = f"it refused what we offered: {_offered(connection.connect_kwargs)}"
     if "authentication methods" in str(problem):
         why = "there is no key and no password to offer"
     if allowed:
         why += f"; it takes {allowed}"
     remedy = "set ansible_user, ansible_ssh_private_key_file or ansible_password (--ask-pass)"
-    return AuthenticationError(f"cannot log in to {where}", why, remedy, device=device)
+    return AuthenticationError(f"cannot log in to {where}", why, remedy, device=connection.device or None)

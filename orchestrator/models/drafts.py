@@ -16,7 +16,7 @@ from orchestrator.models.sanitize import measured, step_record
 from orchestrator.models.sources import load_network
 from orchestrator.models.spec import ModelSpec, Variant
 from orchestrator.models.surgery import operate
-from orchestrator.models.torch_export import export_onnx, reference_outputs, refuse_not_finite
+from orchestrator.models.torch_export import export_onnx, network_outputs, reference_outputs, refuse_not_finite
 
 COMPARED_LAUNCHES = 8
 """Each step of a graph is compared on at most so many launches, since an engine is judged on no more."""
@@ -60,7 +60,11 @@ class Progress:
 def from_torch(
     spec: ModelSpec, opset: int, variant: Variant, launches: list[Launch], progress: Progress
 ) -> tuple[Draft, Callable[[], Any] | None]:
+    """Export a PyTorch network in fp32; and, where the specification asks for it, what makes the fp16 graph.
 
+    Raises:
+        ModelError: the checkpoint, the factory, the inputs or the export (see the modules that do each).
+    """
     progress("load checkpoint")
     network = load_network(spec)
     progress("reference outputs")
@@ -88,13 +92,23 @@ def from_torch(
         )
     step = step_record("export", model, errors)
     draft = Draft(model, feeds, expected, probes, [step], dict.fromkeys(names, "pytorch"))
-    return draft, (lambda: graph(half=True)) if spec.half else None
+
+    def half_graph() -> Any:
+        # ONNX Runtime computes fp16 graphs partly in fp32 and never overflows; PyTorch rounds every result.
+        _refuse_half(objection(measured(right, network_outputs(network, probes, names, half=True), HALF), HALF))
+        return graph(half=True)
+
+    return draft, half_graph if spec.half else None
 
 
 def from_onnx(
     spec: ModelSpec, opset: int, variant: Variant, launches: list[Launch], progress: Progress
 ) -> tuple[Draft, None]:
+    """Read a ready graph, fit it to the variant's shapes, and convert its opset where it must be.
 
+    Raises:
+        ModelError: not readable, other inputs than the specification's, not convertible.
+    """
     progress("load graph")
     model = graphs.fit(graphs.load_onnx(spec.source.checkpoint), variant, spec.outputs)
     progress("reference outputs")
@@ -190,14 +204,15 @@ def halve(draft: Draft, half: Any, spec: ModelSpec, progress: Progress) -> None:
         errors = measured(right, graphs.run(half, draft.probes), HALF)
     except ValueError as error:
         raise ModelError("the fp16 graph gives outputs of another form", str(error), "remove `half: true`") from None
-    if reason := objection(errors, HALF):
-        raise ModelError(
-            "the network does not bear fp16 (`half: true`)",
-            reason,
-            "remove `half: true`; TensorRT then chooses per layer, and the ladder of `precisions` decides",
-        )
+    _refuse_half(objection(errors, HALF))
     draft.model = half
     draft.steps.append(step_record("half", half, errors))
+
+
+def _refuse_half(reason: str | None) -> None:
+    if reason is not None:
+        remedy = "remove `half: true`; TensorRT then chooses per layer, and the ladder of `precisions` decides"
+        raise ModelError("the network does not bear fp16 (`half: true`)", reason, remedy)
 
 
 def _probes(launches: list[Launch], variant: Variant) -> list[Arrays]:

@@ -37,8 +37,11 @@ class ExportNeed:
     opset: int
     variant: Variant
 
-    def arguments(self, digest_of: Callable[[Path], str]) -> dict[str, Any]:
-        """Everything but code and tools that decides the export; files by digest. Raises OSError."""
+    def arguments(self, digest_of: Callable[[Path], str], name_of: Callable[[Path], str]) -> dict[str, Any]:
+        """Everything but code and tools that decides the export; files by digest. Raises OSError.
+
+        Folders of code go by name: two models of one checkpoint may have code of their own.
+        """
         spec, source = self.spec, self.spec.source
         samples = spec.samples
         return {
@@ -50,6 +53,7 @@ class ExportNeed:
                 "kwargs": dict(source.kwargs),
                 "key": source.key,
                 "strict": source.strict,
+                "path": [name_of(folder) for folder in source.path] if source.format != "onnx" else [],
             },
             "opset": self.opset,
             "half": spec.half,
@@ -242,7 +246,7 @@ class Exports:
 
     def _key(self, need: ExportNeed) -> tuple[str, dict[str, Any]]:
         try:
-            arguments = _plain(need.arguments(self.store.digests.digest))
+            arguments = _plain(need.arguments(self.store.digests.digest, self._name))
         except OSError as error:
             raise ModelError(
                 f"cannot read {error.filename}", error.strerror or "", "mend its path in the spec"

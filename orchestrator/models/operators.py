@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from orchestrator.errors import BlockedError
 from orchestrator.models.exports import Export
@@ -58,7 +59,9 @@ def _place(node: str) -> str:
     if not node.startswith("/"):
         return node or "an unnamed node"
     scopes = node.split("/")[1:-1]
-    kept = [s for s, following in zip(scopes, [*scopes[1:], ""], strict=True) if not following.startswith(f"{s}.")]
+    kept = [
+        scope for scope, inner in zip_longest(scopes, scopes[1:], fillvalue="") if not inner.startswith(f"{scope}.")
+    ]
     return ".".join(kept) or "the network's own forward()"
 
 

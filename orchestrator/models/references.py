@@ -71,7 +71,7 @@ def read_launches(path: str | Path, limit: int | None = None) -> list[Launch]:
             scalar = f"{side}-scalar/{name}" in file.files
             for index, launch in enumerate(launches):
                 part = joined[at[index] : at[index + 1]]
-                getattr(launch, side)[name] = part[0] if scalar else part
+                getattr(launch, side)[name] = part.reshape(()) if scalar else part
         if "labels" in file.files:
             labels, at = file["labels"], file["labels-at"]
             for index, launch in enumerate(launches):

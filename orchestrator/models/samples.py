@@ -22,20 +22,21 @@ def draw_launches(spec: ModelSpec, variant: Variant) -> list[Launch]:
     Raises:
         ModelError: the .npz cannot be read, lacks an input, or holds other shapes or types.
     """
+    import numpy as np
+
     if spec.samples.inputs is None:
         arrays, labels = _random(spec, variant), None
     else:
         arrays, labels = _read(spec.samples, variant)
     if not variant.batched:
+        # Indexing an array of scalars gives a number, not an array.
         count = len(next(iter(arrays.values())))
         return [
-            Launch(
-                {name: array[i] for name, array in arrays.items()}, labels=None if labels is None else labels[i : i + 1]
-            )
+            Launch({name: np.asarray(a[i]) for name, a in arrays.items()}, labels=_part(labels, slice(i, i + 1)))
             for i in range(count)
         ]
     return [
-        Launch({name: array[rows] for name, array in arrays.items()}, labels=None if labels is None else labels[rows])
+        Launch({name: array[rows] for name, array in arrays.items()}, labels=_part(labels, rows))
         for rows in _chunks(len(next(iter(arrays.values()))), variant)
     ]
 
@@ -52,6 +53,10 @@ def resize(array: Any, shape: Sequence[int]) -> Any:
     for axis, size in enumerate(shape):
         array = np.take(array, np.arange(size) % array.shape[axis], axis=axis)
     return array
+
+
+def _part(labels: Any, rows: Any) -> Any:
+    return None if labels is None else labels[rows]
 
 
 def _chunks(count: int, variant: Variant) -> list[Any]:

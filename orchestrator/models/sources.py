@@ -18,6 +18,8 @@ from orchestrator.models.project import is_project_file
 from orchestrator.models.spec import ModelSpec, Source
 from orchestrator.models.surgery import near
 
+BROKEN = (Exception, SystemExit)
+"""What the user's code may raise: a module that calls sys.exit() must not take the worker with it."""
 LISTED = 8
 """How many keys of a state_dict an error names of each kind."""
 
@@ -64,7 +66,7 @@ def _factory(source: Source) -> torch.nn.Module:
                 "mend `source.factory`, or name the module's folder in `source.path`",
             ) from None
         raise _failed_import(source, error, f"install {missing.split('.')[0]} where fleet runs") from None
-    except Exception as error:
+    except BROKEN as error:
         raise _failed_import(source, error, "mend the line above") from None
     target: Any = module
     for part in function_name.split("."):
@@ -75,7 +77,7 @@ def _factory(source: Source) -> torch.nn.Module:
         target = getattr(target, part)
     try:
         network = target(*source.args, **source.kwargs)
-    except Exception as error:
+    except BROKEN as error:
         why = f"{type(error).__name__}: {first_line(error)}"
         remedy = "mend the line above, or `source.args` and `source.kwargs`"
         raise ModelError(f"factory '{source.factory}' failed", why, remedy, location=users_frame(error)) from None
@@ -84,7 +86,7 @@ def _factory(source: Source) -> torch.nn.Module:
     return network
 
 
-def _failed_import(source: Source, error: Exception, remedy: str) -> ModelError:
+def _failed_import(source: Source, error: BaseException, remedy: str) -> ModelError:
     why = f"{type(error).__name__}: {first_line(error)}"
     return ModelError(f"cannot import factory '{source.factory}'", why, remedy, location=users_frame(error))
 

@@ -12,7 +12,7 @@ import torch
 from orchestrator.errors import ModelError
 from orchestrator.models import graphs
 from orchestrator.models.references import Arrays
-from orchestrator.models.sources import users_frame
+from orchestrator.models.sources import BROKEN, users_frame
 from orchestrator.models.spec import Variant
 
 OPSETS = range(7, 21)
@@ -50,16 +50,26 @@ def _flatten(value: Any) -> Iterator[torch.Tensor]:
 
 
 def reference_outputs(network: torch.nn.Module, feeds: Sequence[Arrays], names: Sequence[str]) -> list[Arrays]:
-    """What the network gives in fp32, launch by launch.
+    """What the network gives in fp32, launch by launch. Raises ModelError as `network_outputs`, and for NaN or Inf."""
+    results = network_outputs(network, feeds, names)
+    refuse_not_finite(results, "the PyTorch network in fp32")
+    return results
+
+
+def network_outputs(
+    network: torch.nn.Module, feeds: Sequence[Arrays], names: Sequence[str], *, half: bool = False
+) -> list[Arrays]:
+    """What the network gives, launch by launch.
 
     Args:
         feeds: inputs in the order of the network's arguments.
         names: names for the outputs; empty: `output`, or `output_0`, `output_1`, ...
+        half: compute in fp16, every result rounded as a device would.
 
     Raises:
-        ModelError: the network rejects the inputs, gives NaN or Inf, or another number of outputs than `names`.
+        ModelError: the network rejects the inputs, or has another number of outputs than `names`.
     """
-    flat = _Flat(network, half=False)
+    flat = _Flat(network, half)
     results: list[Arrays] = []
     for feed in feeds:
         tensors = [torch.from_numpy(array) for array in feed.values()]
@@ -68,14 +78,13 @@ def reference_outputs(network: torch.nn.Module, feeds: Sequence[Arrays], names: 
                 outputs = flat(*tensors)
         except ModelError:
             raise
-        except Exception as error:
+        except BROKEN as error:
             raise _rejected(error, feed) from None
         names = names or (["output"] if len(outputs) == 1 else [f"output_{i}" for i in range(len(outputs))])
         if len(names) != len(outputs):
             why = f"`outputs` names {len(names)}: {', '.join(names)}"
             raise ModelError(f"the network has {len(outputs)} outputs", why, "name all of them, or none")
         results.append(dict(zip(names, (o.detach().contiguous().numpy() for o in outputs), strict=True)))
-    refuse_not_finite(results, "the PyTorch network in fp32")
     return results
 
 
@@ -142,7 +151,7 @@ def export_onnx(
             graphs.first_line(error),
             "set a higher `opset`, as far as the device's TensorRT goes, or express that part in other operators",
         ) from None
-    except Exception as error:
+    except BROKEN as error:
         why = f"{type(error).__name__}: {graphs.first_line(error)}"
         what = f"the network cannot be exported at opset {opset}" + (" in fp16" if half else "")
         raise ModelError(what, why, location=users_frame(error)) from None
@@ -155,7 +164,7 @@ def export_onnx(
     return onnx.shape_inference.infer_shapes(model)
 
 
-def _rejected(error: Exception, feed: Arrays) -> ModelError:
+def _rejected(error: BaseException, feed: Arrays) -> ModelError:
     shapes = ", ".join(f"{name} {array.dtype} {list(array.shape)}" for name, array in feed.items())
     why = f"{type(error).__name__}: {graphs.first_line(error)}"
     remedy = "mend the shapes or dtypes of `inputs` (they are passed in this order)"

@@ -24,6 +24,7 @@ from orchestrator.models.spec import Binding
 from orchestrator.store import Store
 
 Make = Callable[..., Export]
+HEAVY = {"torch", "onnx", "onnxruntime", "polygraphy", "numpy", "onnxslim", "onnx_graphsurgeon", "multiprocessing"}
 
 
 def need(path: Path, opset: int = 13) -> ExportNeed:
@@ -275,17 +276,7 @@ print(json.dumps([export.onnx, sorted(m for m in sys.modules if "." not in m)]))
         done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
         digest, modules = json.loads(done.stdout)
         assert digest == make(path).onnx
-        heavy = {
-            "torch",
-            "onnx",
-            "onnxruntime",
-            "polygraphy",
-            "numpy",
-            "onnxslim",
-            "onnx_graphsurgeon",
-            "multiprocessing",
-        }
-        assert not heavy & set(modules)
+        assert not HEAVY & set(modules)
 
     def test_what_users_code_prints_stays_out_of_ours(
         self, make: Make, tmp_path: Path, capfd: pytest.CaptureFixture

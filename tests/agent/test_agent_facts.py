@@ -23,12 +23,35 @@ TOOLS = {
     "dpkg_query.txt": "/usr/bin/dpkg-query",
     "trtexec.txt": "/usr/src/tensorrt/bin/trtexec",
 }
-EVERY_FACT = set(
-    """
-    virtual hostname machine kernel os python boot_id time uptime_s user groups l4t model compatible boardids packages
-    cuda trtexec ram_bytes ram_available_bytes swap_bytes zram_bytes disk_free_bytes power clocks root problems
-    """.split()
-)
+EVERY_FACT = {
+    "virtual",
+    "hostname",
+    "machine",
+    "kernel",
+    "os",
+    "python",
+    "boot_id",
+    "time",
+    "uptime_s",
+    "user",
+    "groups",
+    "l4t",
+    "model",
+    "compatible",
+    "boardids",
+    "packages",
+    "cuda",
+    "trtexec",
+    "ram_bytes",
+    "ram_available_bytes",
+    "swap_bytes",
+    "zram_bytes",
+    "disk_free_bytes",
+    "power",
+    "clocks",
+    "root",
+    "problems",
+}
 
 
 def make_board(folder, case):

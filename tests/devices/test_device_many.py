@@ -13,9 +13,7 @@ from device_settings import host_settings
 from fake_agent import fake_archive
 
 from orchestrator.devices.device import Device
-from orchestrator.devices.fleet import Connections
-from orchestrator.errors import ConnectError, InventoryError, UnreachableError
-from orchestrator.inventory.inventory import Host
+from orchestrator.errors import ConnectError, UnreachableError
 
 
 def test_twenty_devices_at_once(bench):
@@ -132,35 +130,3 @@ def test_a_device_that_stays_away_after_a_reboot_is_said(bench, monkeypatch):
     board.go_down()
     with pytest.raises(UnreachableError, match="not back within"):
         board.device.reconnect(rebooted=True, timeout_s=1)
-
-
-def host(name, **variables):
-    return Host(name, {"ansible_python_interpreter": sys.executable, **variables}, ())
-
-
-def test_connections_of_a_command(bench, tmp_path):
-    server = bench.server()
-    options = SimpleNamespace(user="jetson", accept_new_host_keys=True)
-    one = host(
-        "one",
-        ansible_host="127.0.0.1",
-        ansible_port=server.port,
-        ansible_ssh_private_key_file=str(bench.key),
-        fleet_root=str(tmp_path / "root"),
-    )
-    here = host("here", ansible_connection="local", fleet_root=str(tmp_path / "root2"))
-    with Connections(tmp_path / "state", options, {"ansible_become_password": "secret"}) as connections:
-        connections.prepare([one, here])
-        devices = [connections.connect(one), connections.connect(here)]
-        assert [device.name for device in devices] == ["one", "here"]
-        assert devices[0].settings.user == "jetson"
-        assert devices[0].settings.become_password.reveal() == "secret"
-        assert "secret" not in repr(devices[0].settings)
-    with pytest.raises(ConnectError, match="closed"):
-        devices[0].call("ping")
-    assert (tmp_path / "state" / "known_hosts").read_text().count("\n") == 1
-
-
-def test_a_mistake_in_the_inventory_comes_before_any_connection(tmp_path):
-    with Connections(tmp_path) as connections, pytest.raises(InventoryError):
-        connections.prepare([host("bad", ansible_port="many")])

@@ -40,6 +40,7 @@ class Device:
         self.state = "off"
         self.error: dict[str, Any] | None = None
         self.boots = 0
+        self.cuts = 0
         self.boot_at: float | None = None
         self.running: enter.Running | None = None
         self.report = b""
@@ -127,6 +128,8 @@ class Device:
             elif "ready" in message:
                 self.state, changed = "up", True
                 self.boots += 1
+            elif "cut" in message:
+                self.cuts, changed = self.cuts + 1, True
             else:
                 self.error = _boot_error(self.name, message).to_json()
         return changed
@@ -175,6 +178,7 @@ class Device:
             "state": self.state,
             "error": self.error,
             "boots": self.boots,
+            "cuts": self.cuts,
             "profile": profile.get("name"),
             "title": profile.get("title"),
             "user": profile.get("user", "nvidia"),

@@ -75,6 +75,7 @@ async def _serve(listener: socket.socket, user: str, password: str, ready: Calla
     def cut() -> None:
         for conn in list(connections):
             conn.abort()
+        ready()
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, cut)
     session = _Session(user)

@@ -31,6 +31,7 @@ POWEROFF, REBOOT, CRASHED, UNBORN = 20, 21, 22, 23
 
 _TERM_GRACE_S = 1.0
 _SERVE_S = 15.0
+_CUT_S = 2.0
 
 
 @dataclass
@@ -39,7 +40,8 @@ class Running:
 
     keeper: int
     report: int
-    """Pipe to read: `{"init": pid}`, then `{"ready": true}` or `{"error": "..."}`; at its end the device is gone."""
+    """Pipe to read, JSON lines: `{"init": pid}`, then `{"ready": true}` or `{"error": "..."}`, `{"cut": true}` after
+    each `cut`; at its end the device is gone."""
     command: int
     """Pipe to write: `reboot`, `poweroff` or `cut`, a line each; when it closes the device dies."""
     init: int = 0
@@ -52,7 +54,8 @@ class Server:
     run: Callable[[Callable[[], None]], None]
     """Called in the server process with a function to call when it serves; never returns while all is well."""
     cut: Callable[[int], None]
-    """Called in init with the server's process id: drop all connections at once."""
+    """Called in init with the server's process id: drop all connections at once. A server without `probe` then
+    calls the function that it was given once more."""
     probe: tuple[str, int] | None = None
     """For a server that cannot say so itself: it serves once this address accepts connections."""
 
@@ -152,7 +155,7 @@ def _init(
         _say(report, error=failure)
         return UNBORN
     _say(report, ready=True)
-    return _live(server, child, command)
+    return _live(server, child, server_report, report, command)
 
 
 def _become_root_folder(root: str, mounts: Sequence[Mount]) -> None:
@@ -212,7 +215,7 @@ def _start_server(server: Server, keep: set[int]) -> tuple[int, int]:
             system.unshare(system.CLONE_NEWUSER)
             system.map_ids(0, 0, USER_ID, USER_ID)
             system.drop_capabilities()
-            server.run(lambda: _ready(write))
+            server.run(lambda: _say_ready(write))
         except BaseException:
             traceback.print_exc()
         finally:
@@ -221,9 +224,8 @@ def _start_server(server: Server, keep: set[int]) -> tuple[int, int]:
     return child, read
 
 
-def _ready(pipe: int) -> None:
+def _say_ready(pipe: int) -> None:
     os.write(pipe, b".")
-    os.close(pipe)
 
 
 def _await_server(server: Server, child: int, ready: int) -> str | None:
@@ -242,10 +244,11 @@ def _await_server(server: Server, child: int, ready: int) -> str | None:
                 return "the SSH server ended at once (see the lab's server.log)"
         return f"the SSH server does not answer after {_SERVE_S:.0f} s"
     finally:
-        os.close(ready)
+        if server.probe:
+            os.close(ready)
 
 
-def _live(server: Server, child: int, command: int) -> int:
+def _live(server: Server, child: int, ready: int, report: int, command: int) -> int:
     """Process 1's life: reap orphans, obey, end when the server ends. Returns the exit code."""
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_read, False)
@@ -269,6 +272,9 @@ def _live(server: Server, child: int, command: int) -> int:
             for word in words:
                 if word == b"cut" and source == command:
                     server.cut(child)
+                    if not server.probe and select.select([ready], [], [], _CUT_S)[0]:
+                        os.read(ready, 1)
+                    _say(report, cut=True)
                 elif word == b"reboot":
                     _terminate_all()
                     return REBOOT

@@ -162,9 +162,9 @@ class Lab:
         Args:
             new_host_key: as a real flash would make one. By default the key stays, so that no client needs to care.
         """
-        was_up = self._daemon_lives() and self._read().get(name, {}).get("state") == "up"
+        was_on = self._daemon_lives() and self._read().get(name, {}).get("state") in ("up", "booting")
         self._request({"action": "reset", "name": name, "new_host_key": new_host_key})
-        if was_up:
+        if was_on:
             self._await_up([name])
 
     def reboot(self, name: str) -> None:
@@ -182,8 +182,12 @@ class Lab:
         self._await_up([name], boots, extra_s)
 
     def cut_connections(self, name: str) -> None:
-        """Drop every connection to the device, as a lost link would; what runs on it goes on."""
+        """Drop every connection to the device, as a lost link would; what runs on it goes on. Returns when done."""
+        before = self._read().get(name, {}).get("cuts", 0)
         self._request({"action": "cut_connections", "name": name})
+        deadline = time.monotonic() + _START_S
+        while self._read()[name]["cuts"] == before and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def list(self) -> list[LabStatus]:
         """All devices of this lab, by name."""

@@ -48,9 +48,11 @@ def test_a_device_is_out_of_reach_while_its_power_is_off(nano):
     nano.hang_up()
     cut = threading.Thread(target=nano.lab.power_cut, args=("nano", 1.0))
     cut.start()
-    assert eventually(lambda: not accepts(nano.endpoint), 2)
-    assert nano.lab.list()[0].state == "booting"
-    cut.join()
+    try:
+        assert eventually(lambda: not accepts(nano.endpoint), 2)
+        assert eventually(lambda: nano.lab.list()[0].state == "booting", 1)
+    finally:
+        cut.join()
     assert accepts(nano.endpoint)
 
 

@@ -199,6 +199,9 @@ class _FileReader:
 
     def _children(self, group: Group, content: dict[Any, Any], path: tuple[Any, ...]) -> None:
         for name, body in content.items():
+            if "ungrouped" in (group.name, name) and group is not self.tree.all:
+                why = "'ungrouped' holds the hosts that are in no other group"
+                raise self.document.fail(f"'{name}' cannot be a child of '{group.name}'", why, path=(*path, name))
             child = self.group(name, body, (*path, name))
             try:
                 self.tree.add_child(group, child)

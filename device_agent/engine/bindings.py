@@ -5,6 +5,7 @@ import os
 from .. import files
 from ..errors import JobError
 from . import flags, tool
+from . import spec as specs
 
 CARRIED = ("--useDLACore", "--plugins", "--staticPlugins", "--dynamicPlugins")
 """Flags of a build that its engine needs again when it is loaded."""
@@ -92,10 +93,11 @@ def open_engine(spec, job):
     raises:
         JobError: engine (not there), tool (no trtexec)
     """
-    path = job.root.engine(spec["key"])
+    key = specs.engine_key(spec)
+    path = job.root.engine(key)
     if not os.path.isfile(path) or not os.path.getsize(path):
-        raise JobError("engine", "there is no engine {}".format(spec["key"][:12]), path, "build it: fleet deploy")
-    built = (files.read_json(job.root.passport(spec["key"]), {}) or {}).get("build") or {}
+        raise JobError("engine", "there is no engine {}".format(key[:12]), path, "build it: fleet deploy")
+    built = (files.read_json(job.root.passport(key), {}) or {}).get("build") or {}
     trtexec = tool.find(
         job.root,
         spec.get("trtexec") or built.get("trtexec"),

@@ -7,6 +7,7 @@ import time
 from .. import files
 from ..errors import JobError
 from . import flags, graph, landing, memory, texts, tool
+from . import spec as specs
 from .progress import Progress
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -29,6 +30,8 @@ def build(spec, job):
         JobError: oom, flag, parser, timeout, cancelled, tool or spec; data: rc, signal, tail, kernel, attempts, argv
     """
     started = time.monotonic()
+    specs.require(spec, "key", "onnx", "precision", "inputs")
+    key, bucket = specs.engine_key(spec), specs.timing_bucket(spec)
     trtexec = tool.find(job.root, spec.get("trtexec"), spec.get("flags"), spec.get("tensorrt"))
     onnx = _onnx(spec, job)
     fixed, warnings = arguments(spec, job, trtexec, onnx)
@@ -56,11 +59,11 @@ def build(spec, job):
     }
     engine = landing.land(
         job,
-        spec["key"],
+        key,
         os.path.join(job.folder, ENGINE),
         {"precision": spec["precision"], "built_at": int(time.time()), "build": report},
     )
-    landing.return_timing_cache(job, spec.get("timing_cache"))
+    landing.return_timing_cache(job, bucket)
     ladder.progress.tell("engine of {} bytes saved".format(engine["size_bytes"]), 1.0)
     return {"engine": engine, "build": report}
 
@@ -90,9 +93,7 @@ def arguments(spec, job, trtexec, onnx):
 
 def _onnx(spec, job):
     """Check the ONNX blob, lay it down as model.onnx and return what it says of itself."""
-    blob = job.root.blob(spec["onnx"])
-    if not os.path.isfile(blob):
-        raise JobError("spec", "the ONNX blob is not on the device", "blob {}".format(spec["onnx"]), "push it first")
+    blob = specs.blob(job, spec["onnx"], "the ONNX file")
     link = os.path.join(job.folder, ONNX)
     files.remove(link)
     os.symlink(blob, link)
@@ -116,10 +117,7 @@ def _precision(spec, options, job, trtexec, onnx):
         return chosen
     calibration = options.get("calibration")
     if calibration:
-        blob = job.root.blob(calibration)
-        if not os.path.isfile(blob):
-            raise JobError("spec", "the calibration cache is not on the device", "blob " + calibration, "push it first")
-        return chosen + ["--calib=" + blob]
+        return chosen + ["--calib=" + specs.blob(job, calibration, "the calibration cache")]
     if not onnx.quantized:
         raise JobError(
             "spec",
@@ -193,7 +191,7 @@ class _Ladder(object):
         while True:
             left_s = limit_s - (time.monotonic() - started) if limit_s else None
             argv = [self.tool.path] + self.fixed + flags.workspace(self.tool.flags, mib)
-            failure, watch = self._attempt(argv, mib, max(left_s, 1) if left_s else left_s)
+            failure, watch = self._attempt(argv, mib, left_s if left_s is None else max(left_s, 1))
             if failure is None:
                 return watch, argv, mib
             smaller = memory.next_mib(mib) if failure.kind == "oom" else None

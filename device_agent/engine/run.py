@@ -6,6 +6,7 @@ import re
 from .. import files
 from ..errors import JobError
 from . import bindings, tensors, texts
+from . import spec as specs
 
 SILENCE_S = 600
 TIMEOUT_S = 1800
@@ -26,6 +27,7 @@ def run(spec, job):
     raises:
         JobError: engine (does not load here), spec (inputs), oom, flag, tool, timeout, cancelled
     """
+    specs.require(spec, "key", "launches")
     engine = bindings.open_engine(spec, job)
     if "--loadInputs" not in engine.tool.flags:
         raise JobError(
@@ -110,16 +112,13 @@ class _Launch(object):
     def _place(self, number, one):
         """Check an input's bytes and lay it down under a short name; trtexec itself takes short and long files."""
         name, dtype, shape = one["name"], one["dtype"], one["shape"]
-        blob = self.job.root.blob(one["blob"])
+        blob = specs.blob(self.job, one["blob"], "input '{}'".format(name))
         target = "in{}.bin".format(number)
         path = os.path.join(self.folder, target)
         files.remove(path)
         if dtype not in tensors.ITEM_BYTES:
             raise JobError("spec", "input '{}' has type {}".format(name, dtype), "no engine takes that type")
-        try:
-            found = os.path.getsize(blob)
-        except OSError:
-            raise JobError("spec", "input '{}' is not on the device".format(name), "blob " + one["blob"], "push it")
+        found = os.path.getsize(blob)
         wanted = tensors.size_bytes(dtype, shape)
         if found != wanted:
             raise JobError(

@@ -43,18 +43,18 @@ def nvpmodel(args, context):
     now = state.current_mode(table)
     current = table.modes.get(now["id"]) if now else None
     previous = now["name"] if now else None
+    drift = state.drift(table, current) if current else []
     if args.mode == "keep":
-        return Result(data=_data(now, previous, state.drift(table, current) if current else []))
+        return Result(data=_data(now, previous, drift))
     target = _choose(table, args.mode)
-    wrong = _lies(table, target)
-    if current is target and not wrong:
-        return Result(data=_data(now, previous, state.drift(table, target)))
+    if current is target and not _lies(table, target):
+        return Result(data=_data(now, previous, drift))
     diff = (previous, target.name)
     wanted = {"id": target.id, "name": target.name}
     if context.check:
         reboot = state.masks_differ(table, target)
         refused = reboot and not args.allow_reboot
-        predicted = _data(now if refused else wanted, previous, wrong)
+        predicted = _data(now, previous, drift) if refused else _data(wanted, previous, [])
         predicted.update(reboot_needed=refused, rebooting=reboot and args.allow_reboot)
         return Result(not refused, predicted, diff)
     if context.uid != 0:
@@ -63,7 +63,7 @@ def nvpmodel(args, context):
     # It reads the answer from stdin, which is empty: then it changes nothing and exits with 234.
     if re.search(r"Reboot required|DO YOU WANT TO REBOOT", output.stdout):
         if not args.allow_reboot:
-            return Result(False, dict(_data(now, previous, wrong), reboot_needed=True), diff)
+            return Result(False, dict(_data(now, previous, drift), reboot_needed=True), diff)
         context.session.after_reply.append(lambda: _reboot_into(tool, target.id))
         return Result(True, dict(_data(wanted, previous, []), rebooting=True), diff)
     patience_s = 0 if output.rc != 0 or "NVPM ERROR" in output.stdout else SETTLE_S

@@ -102,7 +102,7 @@ def test_a_needed_reboot_is_reported_and_never_forced(start_as_root, tmp_path):
     for each in (predicted, reply):
         assert each["ok"] and not each["changed"]
         assert each["data"]["reboot_needed"] and not each["data"]["rebooting"]
-        assert each["data"]["mode"] == "MODE_30W"
+        assert each["data"]["mode"] == "MODE_30W" and each["data"]["drift"] == []
     time.sleep(1.5)
     assert not device.path("/fake/rebooted").exists()
     assert agent.ask("nvpmodel", mode="MODE_50W")["data"]["reboot_needed"]

@@ -129,3 +129,12 @@ def test_a_watch_forgets_a_pass_that_was_taken_back():
     assert watch.passed
     watch.feed("&&&& FAILED TensorRT.trtexec [TensorRT v8201] # x")
     assert not watch.passed
+
+
+def test_an_engine_of_another_power_cap_is_a_warning(device):
+    device.fake("8.5", inputs={"x": {"dtype": "float32", "shape": [1]}})
+    device.good("build", device.build_spec())
+    text = "[TRT] Using an engine plan file across different models of devices is not recommended and is likely to"
+    device.fake("8.5", says=[text])
+    (warning,) = device.good("measure", MEASURE)["warnings"]
+    assert "power cap" in warning

@@ -154,7 +154,7 @@ class Inventory:
         matcher = Matcher(self.groups, self.hosts, self._implicit_localhost)
         names = matcher.select(terms)
         for term in matcher.unmatched:
-            hint = nearest(term, [*self.hosts, *self.groups])
+            hint = nearest(term, self._names_to_suggest())
             warning = f"{what}: nothing is called '{term}'" + (f"; {hint}" if hint else "")
             if term != "all" and warning not in self.warnings:
                 self.warnings.append(warning)
@@ -166,16 +166,20 @@ class Inventory:
             raise InventoryError(f"the limit '{limit}' names no host", "it is empty", "leave --limit out for all hosts")
         names = self._names(terms, f"limit '{limit}'")
         if not names:
-            hints = (nearest(term.lstrip("&!~"), [*self.hosts, *self.groups]) for term in terms)
+            hints = (nearest(term.lstrip("&!~"), self._names_to_suggest()) for term in terms)
             raise InventoryError(f"the limit '{limit}' matches no host", self._known(), next(filter(None, hints), ""))
         return names
 
     def _known(self) -> str:
-        groups = [name for name in self.groups if name not in ("all", "ungrouped")]
-        parts = [
-            f"{label}: {_some(names)}" for label, names in (("hosts", list(self.hosts)), ("groups", groups)) if names
-        ]
+        known = {"hosts": list(self.hosts), "groups": self._named_groups()}
+        parts = [f"{kind}: {_some(names)}" for kind, names in known.items() if names]
         return "; ".join(parts) or "the inventory has no hosts"
+
+    def _names_to_suggest(self) -> list[str]:
+        return [*self.hosts, *self._named_groups()]
+
+    def _named_groups(self) -> list[str]:
+        return [name for name in self.groups if name not in ("all", "ungrouped")]
 
     def _implicit_localhost(self, name: str) -> str | None:
         if name not in _LOCALHOST or name in self.hosts:

@@ -167,3 +167,9 @@ def test_an_unknown_host_is_refused_with_the_nearest(lab: Inventory) -> None:
 def test_localhost_by_its_address_is_local_too(lab: Inventory) -> None:
     (host,) = lab.select("::1")
     assert (host.name, host.variables["ansible_connection"]) == ("::1", "local")
+
+
+def test_the_groups_that_every_inventory_has_are_not_suggested(lab: Inventory) -> None:
+    with pytest.raises(InventoryError) as caught:
+        lab.select("all", "grouped")
+    assert "ungrouped" not in str(caught.value)

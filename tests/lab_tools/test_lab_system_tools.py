@@ -194,3 +194,19 @@ def test_dmesg_is_for_root_on_newer_kernels(device):
 
 def test_nvcc_says_its_version(device):
     assert "release 10.2, V10.2.300" in device(NANO).run("nvcc", "--version").stdout
+
+
+def test_the_image_says_what_it_is(device):
+    board = device(NANO)
+    assert 'VERSION_ID="18.04"' in board.read("/etc/os-release")
+    assert board.run("uname", "-rm").stdout == "4.9.253-tegra aarch64\n"
+    assert board.read("/sys/class/thermal/thermal_zone1/type") == "CPU-therm"
+    assert board.read("/sys/class/thermal/thermal_zone1/temp") == "23000"
+
+
+def test_the_uptime_is_the_clock_of_the_kernel_log(device):
+    board = device(NANO)
+    board.change(booted_at=board.state()["booted_at"] - 100)
+    board.run("uname", check=True, root=False)
+    uptime = float(board.read("/proc/uptime").split()[0])
+    assert 112 < uptime < 130

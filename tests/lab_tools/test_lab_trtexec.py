@@ -410,3 +410,29 @@ def test_an_fp16_graph_needs_the_fp16_flag_and_keeps_its_bindings(bench, tmp_pat
     trtexec("--loadEngine=h.engine", "--loadInputs=x:x.bin", "--dumpRawBindingsToFile", *ONE_QUERY)
     got = np.frombuffer((tmp_path / "y.output.1.2.fp16.raw").read_bytes(), np.float16)
     assert got.tolist() == [600.0, np.inf]
+
+
+def test_a_layer_kept_in_fp32_does_not_overflow(bench, tmp_path):
+    scale = [("a", np.float32(300000)), ("c", np.float32(0.001))]
+    nodes = [
+        helper.make_node("Mul", ["x", "a"], ["s"], name="grow"),
+        helper.make_node("Mul", ["s", "c"], ["y"], name="shrink"),
+    ]
+    value = helper.make_tensor_value_info
+    io = [value("x", TensorProto.FLOAT, [1, 2])], [value("y", TensorProto.FLOAT, [1, 2])]
+    _save(tmp_path / "big.onnx", nodes, *io, scale)
+    (tmp_path / "x.bin").write_bytes(np.array([1, -2], np.float32).tobytes())
+    trtexec = bench(NX)
+    constraint = ["--precisionConstraints=obey", "--layerPrecisions=grow:fp32"]
+    for flags, finite in ([], False), (constraint, True):
+        trtexec("--onnx=big.onnx", "--fp16", "--saveEngine=b.engine", "--buildOnly", *flags)
+        trtexec("--loadEngine=b.engine", "--loadInputs=x:x.bin", "--exportOutput=out.json", *ONE_QUERY)
+        assert np.isfinite(_exported(tmp_path)).all() == finite
+
+
+def test_without_data_transfers_only_the_computation_is_timed(bench, mlp, tmp_path):
+    done = bench(NANO)("--onnx=mlp.onnx", "--noDataTransfers", "--exportTimes=t.json", *PROFILE, *ONE_QUERY)
+    assert done.returncode == 0
+    for row in json.loads((tmp_path / "t.json").read_text()):
+        assert row["h2dMs"] == row["d2hMs"] == 0
+        assert row["latencyMs"] == pytest.approx(row["computeMs"], rel=1e-4)

@@ -32,6 +32,7 @@ def boot() -> dict[str, Any]:
         _files(profile)
         _power(profile, state)
         _proc(profile, state)
+        _thermal(profile["thermal"])
     open(device.LAB + "/kmsg", "w", encoding="utf-8").close()
     os.chmod(device.LAB + "/kmsg", 0o666)  # the kernel writes here, whoever it kills
     device.kernel_log(f"Linux version {profile['kernel']} ({profile['title']}, virtual)")
@@ -53,6 +54,14 @@ def _files(profile: dict[str, Any]) -> None:
     for name, text in profile["files"].items():
         if not os.path.lexists(device.path(name)):
             device.write(name, text)
+    system = profile["os"]
+    if not os.path.lexists(device.path("/etc/os-release")):
+        pretty = f"Ubuntu {system['version']} LTS"
+        device.write(
+            "/etc/os-release",
+            f'NAME="Ubuntu"\nVERSION_ID="{system["version"]}"\nID={system["id"]}\nID_LIKE=debian\n'
+            f'PRETTY_NAME="{pretty}"\nVERSION_CODENAME={system["codename"]}\n',
+        )
     for name, value in profile["device_tree"].items():
         entries = value if isinstance(value, list) else [value]
         device.write(f"/proc/device-tree/{name}", "".join(f"{entry}\0" for entry in entries))
@@ -93,9 +102,18 @@ def _proc(profile: dict[str, Any], state: dict[str, Any]) -> None:
     rows = [f"{name:<40}partition\t{zram * 1024 // len(devices)}\t0\t5\n" for name in devices]
     device.write("/proc/swaps", "Filename\t\t\t\tType\t\tSize\tUsed\tPriority\n" + "".join(rows))
     device.write("/proc/sys/kernel/random/boot_id", state["boot_id"] + "\n")
-    device.write("/proc/uptime", "12.34 40.12\n")
+    device.write("/proc/uptime", f"{device.BOOT_S} {device.BOOT_S * 3.2:.2f}\n")
+    os.chmod(device.path("/proc/uptime"), 0o644)  # kept up to date by every tool, whoever runs it
     device.write("/proc/version", f"Linux version {profile['kernel']} (virtual) #1 SMP PREEMPT\n")
     device.write("/proc/sys/kernel/osrelease", profile["kernel"] + "\n")
+
+
+def _thermal(zones: dict[str, float]) -> None:
+    """Thermal zones in millidegrees; the temperatures are those of the board's tegrastats capture."""
+    for number, (kind, celsius) in enumerate(zones.items()):
+        folder = f"/sys/class/thermal/thermal_zone{number}"
+        device.write(f"{folder}/type", kind + "\n")
+        device.write(f"{folder}/temp", f"{round(celsius * 1000)}\n")
 
 
 def _enabled(state: dict[str, Any], service: str) -> bool:

@@ -113,16 +113,32 @@ def request(word: str, patience_s: float = 5.0) -> bool:
     return True
 
 
+BOOT_S = 12.34
+"""Seconds that the board itself took before its services ran."""
+
+
+def uptime_s() -> float:
+    """Seconds since the device's kernel started, the clock of its kernel log."""
+    return BOOT_S + max(0.0, time.time() - float(state().get("booted_at", time.time())))
+
+
+def refresh_uptime() -> None:
+    """Bring /proc/uptime, a plain file here, up to date; every emulated tool does when it starts."""
+    now = uptime_s()
+    with contextlib.suppress(OSError), open(path("/proc/uptime"), "r+", encoding="ascii") as stream:
+        stream.write(f"{now:.2f} {now * 3.2:.2f}\n")
+
+
 def kernel_log(line: str) -> None:
     """Append a line to the kernel log that dmesg prints, stamped with the uptime."""
-    booted = float(state().get("booted_at", time.time()))
     with open(LAB + "/kmsg", "a", encoding="utf-8") as stream:
-        stream.write(f"[{max(0.0, time.time() - booted):12.6f}] {line}\n")
+        stream.write(f"[{uptime_s():12.6f}] {line}\n")
 
 
 def run(main: Callable[[list[str]], int]) -> None:
     """Run a tool's main and leave as a C program would: no traceback on a closed pipe or an interrupt."""
     code = 0
+    refresh_uptime()
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()

@@ -61,7 +61,7 @@ def build(options: Options, profile: dict[str, Any], log: Log) -> Engine:
         tensorrt=trt["version"],
         sm=trt["sm"],
         platform=trt["platform"],
-        device=f"{profile['module']} at {device.read(profile['power']['gpu']['devfreq'] + '/max_freq')} Hz",
+        device=board(profile),
         precision=precision,
         bindings=_bindings(model),
         profile=ranges,
@@ -70,6 +70,12 @@ def build(options: Options, profile: dict[str, Any], log: Log) -> Engine:
     )
     _report(engine, model_mib, started, log)
     return engine
+
+
+def board(profile: dict[str, Any]) -> str:
+    """What an engine remembers of its device: on Orin another GPU cap counts as another model, as on the boards."""
+    cap = device.read(profile["power"]["gpu"]["devfreq"] + "/max_freq")
+    return f"{profile['module']} at {cap} Hz" if profile["tensorrt"]["sm"] == "8.7" else str(profile["module"])
 
 
 def _profiles(model: Any, options: Options, log: Log) -> dict[str, dict[str, list[int]]]:
@@ -185,7 +191,7 @@ def _lower(model: Any, options: Options, ranges: dict[str, dict[str, list[int]]]
             scales = trt_lower.calibrate(model, {name: shape["opt"] for name, shape in ranges.items()})
         trt_lower.to_int8(model, scales)
     if options.fp16:
-        trt_lower.to_fp16(model)
+        trt_lower.to_fp16(model, options.kept_fp32)
     result: bytes = model.SerializeToString()
     return result
 

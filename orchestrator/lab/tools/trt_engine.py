@@ -46,7 +46,7 @@ class Engine:
     bindings: list[dict[str, Any]]
     profile: dict[str, dict[str, list[int]]]
     layers: list[str]
-    built_at_hz: int = 0
+
     onnx: bytes = field(default=b"", repr=False)
 
     def pack(self) -> bytes:

@@ -6,8 +6,10 @@ overflow to infinity happen where an engine has them.
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 INT8_OPERATORS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
@@ -37,8 +39,12 @@ def narrow_bindings(model: Any) -> None:
     _rewrite(graph, [*first, *graph.node, *last])
 
 
-def to_fp16(model: Any) -> None:
-    """Round inputs, weights and the result of every node to fp16 and back; beyond 65504 that is infinity."""
+def to_fp16(model: Any, kept: Sequence[str] = ()) -> None:
+    """Round inputs, weights and the result of every node to fp16 and back; beyond 65504 that is infinity.
+
+    Args:
+        kept: layers (names, `*` for any text) that stay in fp32, with their weights.
+    """
     import numpy as np
     from onnx import AttributeProto, TensorProto, helper, numpy_helper, shape_inference
 
@@ -52,6 +58,8 @@ def to_fp16(model: Any) -> None:
     floats = _float_tensors(shape_inference.infer_shapes(model), TensorProto.FLOAT)
     # Scales are attributes of a layer, not tensors: rounded, they could change its output's shape.
     scales = {name for node in graph.node if node.op_type in ("Resize", "Upsample") for name in node.input[1:]}
+    full = {n for n, node in enumerate(graph.node) if any(fnmatch.fnmatchcase(node.name, like) for like in kept)}
+    scales.update(name for n in full for name in graph.node[n].input)
     for initializer in graph.initializer:
         if initializer.name not in scales:
             rounded(initializer)
@@ -73,9 +81,9 @@ def to_fp16(model: Any) -> None:
             inner = f"{value.name}__in"
             _rename_uses(graph, value.name, inner)
             nodes += pair(value.name, inner)
-    for node in graph.node:
+    for n, node in enumerate(graph.node):
         nodes.append(node)
-        if node.op_type in ("Constant", "Cast"):
+        if node.op_type in ("Constant", "Cast") or n in full:
             continue
         for place, name in enumerate(node.output):
             if name in floats:

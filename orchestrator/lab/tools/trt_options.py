@@ -129,6 +129,10 @@ class Options:
     fp16: bool = False
     int8: bool = False
     dla: int = -1
+    transfers: bool = True
+    """Whether inputs and outputs are copied with every query."""
+    kept_fp32: list[str] = field(default_factory=list)
+    """Layers that a precision constraint keeps in fp32; `*` stands for any text."""
 
     def on(self, *names: str) -> bool:
         return any(name in self.given for name in names)
@@ -195,6 +199,13 @@ def _values(options: Options, version: tuple[int, int, int]) -> None:
             raise ValueError(f"Unknown memory pool: {name}")
         if name == "workspace":
             options.workspace_mib = _mib(size)
+    wanted = options.on("--includeDataTransfers") if version >= (11, 0, 0) else not options.on("--noDataTransfers")
+    options.transfers = wanted
+    if value("--precisionConstraints") in ("obey", "prefer"):
+        for item in filter(None, value("--layerPrecisions").split(",")):
+            name, _, precision = item.rpartition(":")
+            if precision == "fp32":
+                options.kept_fp32.append(name.replace("'", ""))
     _shapes(options)
     for item in filter(None, value("--loadInputs").split(",")):
         name, _, file = item.rpartition(":")

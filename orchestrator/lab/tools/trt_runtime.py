@@ -128,7 +128,7 @@ def run(engine: Engine, options: Options, log: Log) -> Outcome:
         elapsed = time.perf_counter() - begin
         if warmups + len(queries) >= options.iterations and elapsed >= warmup_s + options.duration_s and queries:
             break
-        query, results = _query(runner, names, feed, begin)
+        query, results = _query(runner, names, feed, begin, options.transfers)
         time.sleep(max(0.0, begin + query.h2d_start / 1000 + QUERY_S - time.perf_counter()))
         if elapsed < warmup_s:
             warmups += 1
@@ -139,20 +139,22 @@ def run(engine: Engine, options: Options, log: Log) -> Outcome:
     return Outcome(queries, warmups, walltime, feed, outputs)
 
 
-def _query(runner: Any, names: list[str], feed: dict[str, Any], begin: float) -> tuple[Query, list[Any]]:
+def _query(
+    runner: Any, names: list[str], feed: dict[str, Any], begin: float, transfers: bool
+) -> tuple[Query, list[Any]]:
     def now() -> float:
         return (time.perf_counter() - begin) * 1000
 
     start = now()
-    device_side = {name: value.copy() for name, value in feed.items()}
-    copied = now()
+    device_side = {name: value.copy() for name, value in feed.items()} if transfers else feed
+    copied = now() if transfers else start
     try:
         results = runner.run(names, device_side)
     except Exception as problem:
         raise InferenceFailed(str(problem).splitlines()[0]) from None
     computed = now()
-    host_side = [result.copy() for result in results]
-    end = now()
+    host_side = [result.copy() for result in results] if transfers else results
+    end = now() if transfers else computed
     enqueue_end = copied + (computed - copied) * 0.1
     return Query(copied, enqueue_end, start, copied, copied, computed, computed, end), host_side
 

@@ -84,6 +84,7 @@ def _work(options: Options, profile: dict[str, Any], log: Log) -> int:
 
 
 def _load(options: Options, profile: dict[str, Any], log: Log) -> Any:
+    import trt_build
     import trt_engine
 
     file = options.value("--loadEngine")
@@ -99,10 +100,8 @@ def _load(options: Options, profile: dict[str, Any], log: Log) -> Any:
     except trt_engine.EngineError:
         log.error("Engine deserialization failed")
         raise
-    here = f"{profile['module']} at {device.read(profile['power']['gpu']['devfreq'] + '/max_freq')} Hz"
-    if engine.device != here and log.version >= (8, 0, 0):
-        ending = "affect performance or even cause errors."
-        text = f"not recommended and is likely to {ending}"
+    if engine.device != trt_build.board(profile) and log.version >= (8, 0, 0):
+        text = "not recommended and is likely to affect performance or even cause errors."
         if log.version >= (10, 0, 0):
             text = "not supported and is likely to affect performance or even cause errors or deadlock."
         log.warning(f"[TRT] Using an engine plan file across different models of devices is {text}")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from golden import CASES, arguments, ask_ansible
+from inventory_golden import CASES, arguments, ask_ansible
 
 from orchestrator.inventory import Inventory, load_inventory
 

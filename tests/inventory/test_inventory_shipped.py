@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from golden import ask_ansible
+from inventory_golden import ask_ansible
 
 from orchestrator.inventory import load_inventory
 from orchestrator.inventory.settings import settings

@@ -1,4 +1,4 @@
-"""What the real `ansible-inventory` says of every case: `python tests/inventory/golden.py` writes it anew."""
+"""What the real `ansible-inventory` says of every case: `python tests/inventory/inventory_golden.py` writes it anew."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Inventory:
         raise InventoryError(f"no host '{name}' in the inventory", self._known(), nearest(name, self.hosts))
 
     def select(self, pattern: str = "all", limit: str | None = None) -> list[Host]:
-        """The hosts that a pattern chooses, in inventory order, cut down to those that `limit` chooses as well.
+        """The hosts that a pattern chooses, in the order of its terms, cut down to those that `limit` chooses as well.
 
         Args:
             pattern: `all`, names, globs, `~regex`, `group[0]`, `group[1:3]`, joined by `:` or `,`, with `&` and `!`.

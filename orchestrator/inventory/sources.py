@@ -86,6 +86,14 @@ def read_document(path: Path) -> Document:
         raise
 
 
+def listing(directory: Path) -> list[Path]:
+    """What lies in a directory, by name. Raises InventoryError where it cannot be read."""
+    try:
+        return sorted(directory.iterdir(), key=lambda item: item.name)
+    except OSError as problem:
+        raise InventoryError(f"cannot read {directory}", problem.strerror or str(problem)) from None
+
+
 def variables_of(document: Document, mapping: Mapping[Any, Any], path: tuple[str | int, ...]) -> Layer:
     """The variables of a mapping of the document, each with its place.
 
@@ -102,7 +110,7 @@ def variables_of(document: Document, mapping: Mapping[Any, Any], path: tuple[str
 
 
 def _read_directory(tree: Tree, path: Path) -> None:
-    for child in sorted(path.iterdir(), key=lambda item: item.name):
+    for child in listing(path):
         if child.name.startswith(".") or child.name in _IGNORED_NAMES or child.name.endswith(_IGNORED_ENDINGS):
             continue
         if child.is_dir():

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from orchestrator.errors import InventoryError
-from orchestrator.inventory.sources import read_document, variables_of
+from orchestrator.inventory.sources import listing, read_document, variables_of
 from orchestrator.inventory.tree import Layer
 
 _ENDINGS = ("", ".yml", ".yaml", ".json")
@@ -49,9 +49,7 @@ class VarFiles:
 
     def _listing(self, folder: Path) -> frozenset[str]:
         if folder not in self._folders:
-            self._folders[folder] = (
-                frozenset(path.name for path in folder.iterdir()) if folder.is_dir() else frozenset()
-            )
+            self._folders[folder] = frozenset(path.name for path in listing(folder)) if folder.is_dir() else frozenset()
         return self._folders[folder]
 
     def _layer(self, path: Path) -> Layer:
@@ -68,7 +66,7 @@ class VarFiles:
 def _files_below(directory: Path) -> list[Path]:
     """The variable files of a directory and of its subdirectories, in order of their names."""
     found: list[Path] = []
-    for path in sorted(directory.iterdir(), key=lambda item: item.name):
+    for path in listing(directory):
         if path.name.startswith(".") or path.name.endswith("~"):
             continue
         if path.is_dir() and not path.suffix:

@@ -214,3 +214,22 @@ def test_a_range_that_is_none_is_refused(name: str) -> None:
 )
 def test_ports_are_told_from_colons(text: str, name: str, port: int | None) -> None:
     assert split_port(text) == (name, port)
+
+
+def test_a_directory_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "a.yml").write_text("lab: {hosts: {h1: }}\n")
+    (tmp_path / "group_vars").mkdir()
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    for source in (tmp_path, tmp_path / "a.yml"):
+        with pytest.raises(InventoryError, match="cannot read") as caught:
+            load_inventory(source)
+        assert caught.value.why == "Permission denied"
+
+
+def test_a_link_to_nowhere_in_a_directory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gone.yml").symlink_to(tmp_path / "nowhere.yml")
+    with pytest.raises(InventoryError, match=r"cannot read .*gone\.yml"):
+        load_inventory(tmp_path)

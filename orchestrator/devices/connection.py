@@ -131,6 +131,7 @@ class Connection(fabric.Connection):
                         user=place["user"],
                         port=place["port"],
                         accept_new=self.accept_new,
+                        keepalive_s=self._keepalive_s,
                         # Without one, a first hop may have a ProxyJump of its own in ~/.ssh/config.
                         gateway=gateway,
                     )
@@ -159,6 +160,12 @@ class Connection(fabric.Connection):
                         time.sleep(attempt * random.uniform(0.2, 0.8))
                         continue
                     raise explain(problem, self) from None
+
+    def open_gateway(self) -> Any:
+        if isinstance(self.gateway, Connection) and self.gateway.keepalive:
+            # A jump host that went silent is closed here, so that it is opened anew instead of waited for.
+            self.gateway.keepalive.lost()
+        return super().open_gateway()
 
     def _open_once(self) -> None:
         self.connect_kwargs = self._login()

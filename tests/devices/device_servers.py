@@ -148,6 +148,7 @@ class Proxy:
         """Cut the connection after so many bytes to the server."""
         self._target = port
         self._pairs = []
+        self._frozen = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -178,7 +179,7 @@ class Proxy:
                     data = source.recv(1 << 16)
                 except OSError:
                     data = b""
-                if self.silent and data:
+                if data and (self.silent or source in self._frozen):
                     continue
                 passed += len(data)
                 if counted and self.limit_bytes is not None and passed > self.limit_bytes:
@@ -207,6 +208,10 @@ class Proxy:
 
         for work in (receive, send):
             threading.Thread(target=work, daemon=True).start()
+
+    def freeze(self):
+        """Let nothing more through on the connections of now; new ones work."""
+        self._frozen.update(end for pair in self._pairs for end in pair)
 
     def cut(self):
         """Drop all connections at once."""

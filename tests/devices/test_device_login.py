@@ -151,6 +151,23 @@ def test_devices_behind_a_jump_host_share_one_login_there(bench):
     assert [server.logins for server in devices] == [1] * 5
 
 
+def test_a_jump_host_that_went_silent_is_opened_anew(bench):
+    gateway, server = bench.server("gateway"), bench.server()
+    proxy = bench.proxy(gateway.port)
+    bench.trust(gateway, proxy.port)
+    bench.trust(server)
+    folder = bench.folder / "user" / ".ssh"
+    folder.mkdir()
+    (folder / "id_ed25519").write_bytes(bench.key.read_bytes())
+    device = bench.device(server.port, proxy_jump=f"me@127.0.0.1:{proxy.port}", keepalive_s=0.3)
+    assert device.call("ping").data
+    proxy.freeze()
+    with pytest.raises(ConnectError, match="lost the session"):
+        device.call("ping")
+    assert device.call("ping").data
+    assert gateway.logins == 2
+
+
 def test_the_key_of_a_jump_host_is_checked_too(bench):
     gateway, server = bench.server("gateway"), bench.server()
     bench.trust(server)

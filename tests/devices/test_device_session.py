@@ -1,10 +1,14 @@
 """A session: greeting through noise, many requests in flight, and every way in which it can end."""
 
+import errno
+import os
+import sys
 import time
 
 import pytest
 from fake_agent import broken_archive, fake_archive
 
+from orchestrator.devices.archive import Archive, digest_of
 from orchestrator.devices.session import RefusedError
 from orchestrator.errors import ActionError, ConnectError, ProtocolError
 
@@ -175,10 +179,6 @@ def test_an_upload_of_the_agent_that_is_cut_leaves_no_half_agent(bench):
     bench.trust(server, proxy.port)
     archive = fake_archive()
     # Incompressible, so that the cut falls in the middle of the archive.
-    import os
-
-    from orchestrator.devices.archive import Archive, digest_of
-
     files = {**archive.files, "data.bin": os.urandom(400_000)}
     archive = Archive(files, digest_of(files))
     proxy.limit_bytes = 200_000
@@ -203,7 +203,7 @@ def test_a_python_that_will_not_do_is_named(bench, interpreter, what, remedy):
         old.write_text(
             "#!/bin/sh\nshift\ncode='import sys;sys.version_info=(2,7,18);sys.argv=sys.argv[1:];"
             "import base64,zlib;exec(zlib.decompress(base64.b64decode(sys.argv[1])))'\nshift\n"
-            f'exec {__import__("sys").executable} -c "$code" -c "$@"\n'
+            f'exec {sys.executable} -c "$code" -c "$@"\n'
         )
         old.chmod(0o755)
         interpreter = str(old)
@@ -221,6 +221,35 @@ def test_a_home_that_cannot_be_written_is_named(bench):
     with pytest.raises(ActionError, match="cannot put the agent") as caught:
         bench.device(server.port).connect()
     assert ".cache" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EDQUOT, "free some space"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "own its home"),
+        (errno.EIO, "home on the device"),
+    ],
+)
+def test_what_is_wrong_with_a_home_has_its_remedy(bench, number, remedy):
+    # An agent whose unpacking fails as it does on a full or read-only disk: the bootstrap's fsync is made to.
+    bad = bench.folder / "python"
+    bad.write_text(
+        f"#!{sys.executable}\nimport os, sys\n"
+        f"def fail(fd): raise OSError({number}, os.strerror({number}), '/home/nvidia/.cache')\n"
+        "os.fsync = fail\nsys.argv = sys.argv[2:]\n"
+        "import base64, zlib\nexec(zlib.decompress(base64.b64decode(sys.argv[1])))\n"
+    )
+    bad.chmod(0o755)
+    server = bench.server()
+    bench.trust(server)
+    with pytest.raises(ActionError, match="cannot put the agent") as caught:
+        bench.device(server.port, archive=fake_archive(), python_interpreter=str(bad)).connect()
+    assert os.strerror(number) in caught.value.why
+    assert remedy in caught.value.remedy
+    assert not [*(bench.home / ".cache/fleet/agent").iterdir()], "nothing half unpacked stays"
 
 
 def test_a_shell_that_refuses_is_quoted(bench):

@@ -13,9 +13,11 @@ import time
 import pytest
 from device_servers import Proxy
 
+from orchestrator.devices.connection import connect
 from orchestrator.devices.knownhosts import HostKey, lookup_name
 from orchestrator.devices.scan import scan, trust
-from orchestrator.errors import AuthenticationError, ConnectError, UnknownHostKeyError
+from orchestrator.devices.ssh import SshLink
+from orchestrator.errors import AuthenticationError, ConnectError, TransferError, UnknownHostKeyError
 
 SSHD = shutil.which("sshd", path=f"/usr/sbin:/usr/local/sbin:{os.environ.get('PATH', '')}")
 pytestmark = [pytest.mark.sshd, pytest.mark.skipif(SSHD is None, reason="no OpenSSH server (openssh-server) here")]
@@ -95,6 +97,19 @@ def test_a_session_and_a_blob_over_openssh(bench, sshd):
     back = bench.folder / "back"
     assert device.fetch(f"{device.root}/blobs/{digest}", back, digest) == 20 << 20
     assert back.read_bytes() == path.read_bytes()
+
+
+def test_a_full_disk_is_said(bench, sshd):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full here")
+    trusted(bench, sshd)
+    path = bench.folder / "weights"
+    path.write_bytes(bytes(200_000))
+    connection = connect("nano-01", bench.settings(sshd, user=getpass.getuser()), bench.known_hosts)
+    bench.closers.append(connection.close)
+    with pytest.raises(TransferError, match="cannot write /dev/full") as caught:
+        SshLink(connection).put(path, "/dev/full")
+    assert "free space" in caught.value.remedy
 
 
 def test_a_stranger_is_refused_by_openssh(bench, sshd):

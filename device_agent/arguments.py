@@ -7,7 +7,6 @@
 refused, naming the argument and what is allowed.
 """
 
-import difflib
 import re
 
 from .errors import ActionError
@@ -164,6 +163,8 @@ def check(action, schema, values):
         raise ActionError("{}: 'args' must be an object".format(action), kind="refused")
     for name in sorted(values, key=str):
         if name not in schema:
+            import difflib
+
             close = difflib.get_close_matches(str(name), list(schema), 1, 0.5)
             raise ActionError(
                 "{}: unknown argument '{}'".format(action, name),

@@ -7,7 +7,6 @@ or a file. The twin greets first, so nothing is ever written to its input before
 import json
 import os
 import re
-import secrets
 import select
 import subprocess
 import sys
@@ -61,12 +60,12 @@ class Twin(object):
         sudo = find_tool("sudo", "/usr/bin/sudo")
         if sudo is None:
             raise _refused("no sudo", "there is no sudo on this device", "", "log in as root")
-        nonce = secrets.token_hex(16)
+        nonce = os.urandom(16).hex()
         prompt = "fleet-password-{}:".format(nonce[:8])
         argv = [sudo] + (["-n"] if password is None else ["-S", "-p", prompt]) + ["--"]
         # -B: root must not leave compiled files in the user's folder.
         package = os.path.dirname(os.path.abspath(__file__))
-        argv += [sys.executable, "-B", package, "serve", "--nonce", nonce, "--root", root, "--greet-first"]
+        argv += [sys.executable, "-B", package, "serve", "--nonce", nonce, "--root", root, "--greet-first", "yes"]
         if device_path("/") != "/":
             argv += ["--prefix", device_path("/")]
         pipe = subprocess.PIPE
@@ -136,9 +135,9 @@ def _await_greeting(process, nonce, prompt, password):
         said = streams[err].decode("utf-8", "replace")
         # A PAM module may ask with its own words instead of ours.
         prompts = len(re.findall(re.escape(prompt) + r"|password[^\n:]*:\s*\Z", said, re.IGNORECASE))
-        if prompts > int(answered) and password is not None:
-            if answered:
-                raise _refused("wrong password", "sudo refused the password", "", _PASSWORD_REMEDY)
+        if answered and (prompts > 1 or "try again" in said):
+            raise _refused("wrong password", "sudo refused the password", "", _PASSWORD_REMEDY)
+        if prompts and not answered and password is not None:
             process.stdin.write((password + "\n").encode("utf-8"))
             answered = True
     said = streams[err].decode("utf-8", "replace").replace(prompt, "").strip()

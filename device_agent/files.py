@@ -1,13 +1,14 @@
 """Files that survive a power cut, and device files under a prefix.
 
+Modules that the greeting does not need are imported where they are used, here and elsewhere: a slow board pays for each
+at every connection.
+
 FLEET_AGENT_PREFIX is put before the absolute path of every device file that the agent reads or tool that it runs
 (/etc/nvpmodel.conf, /sys, /usr/sbin/nvpmodel, /var/lib/fleet); it exists for tests and for rootless emulation.
 """
 
-import hashlib
 import json
 import os
-import tempfile
 
 CHUNK = 1024 * 1024
 
@@ -87,7 +88,8 @@ def write_atomic(path, content, mode=0o644):
     if not isinstance(content, bytes):
         content = content.encode("utf-8")
     folder = os.path.dirname(path)
-    fd, temporary = tempfile.mkstemp(prefix=".tmp-", dir=folder)
+    temporary = os.path.join(folder, ".tmp-{}-{}".format(os.getpid(), os.urandom(4).hex()))
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(fd, "wb") as stream:
             stream.write(content)
@@ -127,6 +129,8 @@ def sync_file(path):
 
 def sha256_of(path):
     """Hex sha256 of a file's bytes. raises: OSError."""
+    import hashlib
+
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while True:

@@ -2,15 +2,12 @@
 
 import errno
 import os
-import platform
 import re
 import sys
 import threading
-import traceback
 
 from . import PROTOCOL, actions
 from .arguments import check as check_arguments
-from .elevation import Twin
 from .errors import ActionError, AgentError
 from .protocol import Channel
 from .results import Result
@@ -69,6 +66,8 @@ class Session(object):
     def elevate(self, password):
         """Start the root twin if there is none. raises: ActionError that says what sudo wants."""
         if self.twin is None or not self.twin.alive():
+            from .elevation import Twin
+
             self.twin = Twin.start(password, self.root.path)
         return self.twin
 
@@ -148,6 +147,8 @@ def _explain(action, problem):
         }
         what = "{}: {}".format(action, problem.strerror)
         return ActionError(what, str(problem.filename or ""), remedies.get(problem.errno, ""), errno=problem.errno)
+    import traceback
+
     traceback.print_exc(file=sys.stderr)
     where = traceback.extract_tb(problem.__traceback__)[-1]
     return ActionError(
@@ -170,7 +171,7 @@ def serve(nonce, root, greet_first=False):
     greeting = {
         "protocol": PROTOCOL,
         "agent": agent_digest(),
-        "python": platform.python_version(),
+        "python": "{}.{}.{}".format(*sys.version_info[:3]),
         "pid": os.getpid(),
         "uid": os.geteuid(),
         "root": session.root.path,

@@ -5,7 +5,6 @@ one takes and gives. Attributes that the serve loop knows: `in_session` (runs as
 and may change the session) and `concurrent` (runs in a thread of its own).
 """
 
-import difflib
 import importlib
 
 from ..errors import ActionError
@@ -44,6 +43,8 @@ def find(name):
     """The function of an action. raises: ActionError (kind unknown)."""
     module = MODULES.get(name)
     if module is None:
+        import difflib
+
         close = difflib.get_close_matches(name, list(MODULES), 1, 0.5)
         raise ActionError(
             "there is no action '{}'".format(name),

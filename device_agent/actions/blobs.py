@@ -1,6 +1,7 @@
 """Content-addressed blobs: what is missing, uploads verified on arrival; and files read back."""
 
 import base64
+import hashlib
 import os
 
 from ..arguments import SHA256, Integer, Sequence, Text, accepts
@@ -110,8 +111,6 @@ def blob_write(args, context):
             kind="refused",
             argument="content",
         )
-    import hashlib
-
     digest = hashlib.sha256(content).hexdigest()
     if digest != args.digest:
         raise ActionError(

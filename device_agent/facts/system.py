@@ -2,10 +2,9 @@
 
 import grp
 import os
-import platform
 import pwd
 import re
-import socket
+import sys
 import time
 
 from ..files import device_path, free_bytes, read_text
@@ -43,11 +42,11 @@ def read(root):
     compatible = read_text(DEVICE_TREE + "/compatible")
     return {
         "virtual": os.path.exists(device_path("/etc/fleet-virtual.json")),
-        "hostname": socket.gethostname(),
-        "machine": platform.machine(),
-        "kernel": platform.release(),
+        "hostname": os.uname().nodename,
+        "machine": os.uname().machine,
+        "kernel": os.uname().release,
         "os": {"id": _release_field(release, "ID"), "version": _release_field(release, "VERSION_ID")},
-        "python": platform.python_version(),
+        "python": "{}.{}.{}".format(*sys.version_info[:3]),
         "boot_id": read_text("/proc/sys/kernel/random/boot_id"),
         "time": time.time(),
         "uptime_s": float(uptime.group()) if uptime else None,

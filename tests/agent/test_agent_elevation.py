@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,9 @@ def test_become_without_elevate_tries_a_sudo_that_does_not_ask(start_as_user, de
 def test_a_prompt_in_other_words_is_answered_too(start_as_user, device):
     policy(device, "password", prompt="[sudo] Password for nvidia: ")
     agent = start_as_user(prefix=device.folder)
+    started = time.monotonic()
+    assert agent.refuse("elevate", password="wrong")["data"]["reason"] == "wrong password"
+    assert time.monotonic() - started < 20
     assert agent.call("elevate", password=PASSWORD) == {"uid": 0}
 
 

@@ -372,16 +372,22 @@ def test_a_timing_cache_makes_the_second_build_quick(bench, mlp, tmp_path):
     assert cold > 1.5 > 1 > warm
 
 
-def test_too_much_workspace_is_killed_by_the_kernel_which_says_so(bench, mlp, tmp_path):
-    trtexec = bench(NANO)
+@pytest.mark.parametrize(
+    ("name", "flag", "words"),
+    [
+        (NANO, "--workspace={}", r"Kill process \d+ \(trtexec\) score \d+ or sacrifice child"),
+        (ORIN_NANO, "--memPoolSize=workspace:{}", r"Killed process \d+ \(trtexec\) total-vm:\d+kB, anon-rss:\d+kB"),
+    ],
+)
+def test_too_much_workspace_is_killed_by_the_kernel_which_says_so(bench, mlp, tmp_path, name, flag, words):
+    trtexec = bench(name)
     trtexec.board.change(oom_above_mib=600)
-    flags = ["--onnx=mlp.onnx", "--saveEngine=m.engine", "--buildOnly", *PROFILE]
-    killed = trtexec(*flags, "--workspace=1024")
+    flags = ["--onnx=mlp.onnx", "--saveEngine=m.engine", trtexec.skip, *PROFILE]
+    killed = trtexec(*flags, flag.format(1024))
     assert killed.returncode == -9
     assert not (tmp_path / "m.engine").exists()
-    log = trtexec.board.run("dmesg").stdout
-    assert re.search(r"Out of memory: Kill process \d+ \(trtexec\) total-vm:\d+kB, anon-rss:\d+kB", log)
-    assert trtexec(*flags, "--workspace=256").returncode == 0
+    assert re.search("Out of memory: " + words, trtexec.board.run("dmesg").stdout)
+    assert trtexec(*flags, flag.format(256)).returncode == 0
 
 
 def test_layer_profiles_name_the_layers(bench, mlp, tmp_path):

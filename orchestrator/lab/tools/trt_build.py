@@ -159,11 +159,13 @@ def _memory(options: Options, model_mib: float, log: Log) -> None:
     if need > available or (limit is not None and workspace + need > limit):
         total = int((workspace + need + 8000) * 1024)
         rss = int(min(workspace + need, available) * 1024)
-        killed = "Killed process" if device.profile()["kernel"] >= "5" else "Kill process"
-        device.kernel_log(
-            f"Out of memory: {killed} {os.getpid()} (trtexec) total-vm:{total}kB, anon-rss:{rss}kB, "
-            "file-rss:41224kB, shmem-rss:0kB, UID:1000"
-        )
+        sizes = f"total-vm:{total}kB, anon-rss:{rss}kB, file-rss:41224kB, shmem-rss:0kB"
+        process = f"process {os.getpid()} (trtexec)"
+        if device.profile()["kernel"].startswith("4."):
+            device.kernel_log(f"Out of memory: Kill {process} score 842 or sacrifice child")
+            device.kernel_log(f"Killed {process} {sizes}")
+        else:
+            device.kernel_log(f"Out of memory: Killed {process} {sizes}, UID:1000 pgtables:4096kB oom_score_adj:0")
         os.kill(os.getpid(), signal.SIGKILL)
     if options.workspace_mib is not None and options.workspace_mib < 64:
         log.info(

@@ -442,3 +442,43 @@ def test_without_data_transfers_only_the_computation_is_timed(bench, mlp, tmp_pa
     for row in json.loads((tmp_path / "t.json").read_text()):
         assert row["h2dMs"] == row["d2hMs"] == 0
         assert row["latencyMs"] == pytest.approx(row["computeMs"], rel=1e-4)
+
+
+def _of_release(bench, tmp_path: Path, version: str):
+    """An Orin Nano whose TensorRT is another release."""
+    trtexec = bench(ORIN_NANO)
+    file = tmp_path / ORIN_NANO / ".lab/profile.json"
+    profile = json.loads(file.read_text())
+    file.write_text(json.dumps({**profile, "tensorrt": {**profile["tensorrt"], "version": version}}))
+    return trtexec
+
+
+def test_tensorrt_7_has_no_tag_and_the_old_report(bench, mlp, tmp_path):
+    trtexec = _of_release(bench, tmp_path, "7.1.3")
+    done = trtexec("--onnx=mlp.onnx", "--explicitBatch", "--exportTimes=t.json", *PROFILE, *ONE_QUERY)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("&&&& RUNNING TensorRT.trtexec # /usr/src")
+    assert re.search(r"\[I\] Host Latency\n.*\[I\] min: [\d.]+ ms \(end to end [\d.]+ ms\)", done.stdout)
+    assert re.search(r"percentile: [\d.]+ ms at 99%", done.stdout)
+    row = json.loads((tmp_path / "t.json").read_text())[0]
+    assert row["inMs"] == pytest.approx(
+        row["endEnqMs"] - row["startEnqMs"], abs=2e-3
+    )  # swapped there, as in the real one
+
+
+def test_tensorrt_11_knows_no_fp16_flag_and_times_without_transfers(bench, mlp, tmp_path):
+    trtexec = _of_release(bench, tmp_path, "11.1.0")
+    assert "Unknown option: --fp16 \n" in trtexec("--onnx=mlp.onnx", "--fp16").stderr
+    done = trtexec("--onnx=mlp.onnx", "--exportTimes=t.json", *PROFILE, *ONE_QUERY)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "t.json").read_text())[0]["h2dMs"] == 0
+    trtexec("--onnx=mlp.onnx", "--includeDataTransfers", "--exportTimes=t.json", *PROFILE, *ONE_QUERY)
+    assert json.loads((tmp_path / "t.json").read_text())[0]["h2dMs"] > 0
+
+
+def test_a_plan_says_its_release_even_where_it_does_not_load(bench, mlp, tmp_path):
+    maker = bench(NANO)
+    maker("--onnx=mlp.onnx", "--saveEngine=m.engine", "--buildOnly", *PROFILE)
+    asked = bench(ORIN_NANO)("--loadEngine=m.engine", "--getPlanVersionOnly")
+    assert asked.returncode == 0
+    assert "[I] Plan was created with TensorRT version 8.2.1\n" in asked.stdout

@@ -62,7 +62,7 @@ def load(data: bytes, trt: dict[str, Any], log: Log) -> Engine:
     Raises:
         EngineError: not an engine, cut short, or built by another TensorRT, for another GPU or platform.
     """
-    engine = _unpack(data)
+    engine = unpack(data)
     if engine is None:
         _say_magic(log)
         raise EngineError("magic")
@@ -83,7 +83,8 @@ def load(data: bytes, trt: dict[str, Any], log: Log) -> Engine:
     return engine
 
 
-def _unpack(data: bytes) -> Engine | None:
+def unpack(data: bytes) -> Engine | None:
+    """The engine of a file's bytes, whoever built it; None for anything else, also for half an engine."""
     start = len(MAGIC) + _LENGTHS.size
     if not data.startswith(MAGIC) or len(data) < start:
         return None

@@ -44,6 +44,9 @@ def _work(options: Options, profile: dict[str, Any], log: Log) -> int:
 
     try:
         if options.on("--loadEngine"):
+            if options.on("--getPlanVersionOnly"):
+                log.info(f"Plan was created with TensorRT version {_plan_version(options, log)}")
+                return log.passed()
             engine = _load(options, profile, log)
         else:
             engine = trt_build.build(options, profile, log)
@@ -108,6 +111,22 @@ def _load(options: Options, profile: dict[str, Any], log: Log) -> Any:
     word = "loaded" if log.version < (8, 4, 0) else "deserialized"
     log.info(f"Engine {word} in {time.monotonic() - started:.6g} sec.")
     return engine
+
+
+def _plan_version(options: Options, log: Log) -> str:
+    """The release that wrote the plan, whether or not it would load here."""
+    import trt_engine
+
+    file = options.value("--loadEngine")
+    try:
+        with open(file, "rb") as stream:
+            engine = trt_engine.unpack(stream.read())
+    except OSError:
+        engine = None
+    if engine is None:
+        log.error(f"Error opening engine file: {file}")
+        raise trt_engine.EngineError(file)
+    return engine.tensorrt
 
 
 def _save(engine: Any, options: Options, log: Log) -> None:

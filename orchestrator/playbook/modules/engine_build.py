@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from orchestrator.engines.inference import run_launches
+from orchestrator.engines.inference import fetch_bytes, run_launches
 from orchestrator.engines.key import digest
 from orchestrator.engines.launches import join
 from orchestrator.engines.plan import BUILD, REUSE, REVALIDATE, Step
@@ -154,7 +156,7 @@ def _build(task: TaskContext, work: Work, step: Step) -> None:
             f"{work.title}: the build was {result['state']}", "that says nothing of the model", "run again"
         )
     if result["state"] != "done":
-        raise _build_error(task, work, step, result)
+        raise _build_error(task, work, step, name, result)
     work.engine, work.build = result["result"]["engine"], result["result"]["build"]
     work.timing_cache = bucket if spec.build.timing_cache else None
     for warning in work.build.get("warnings") or []:
@@ -177,18 +179,25 @@ def _progress(task: TaskContext, state: str, detail: str) -> Callable[[dict[str,
     return event
 
 
-def _build_error(task: TaskContext, work: Work, step: Step, result: dict[str, Any]) -> BuildError:
+def _save_log(task: TaskContext, work: Work, step: Step, name: str, tail: list[str]) -> Path:
+    """What the build printed, beside the run's artifacts: whole if the device still has it, else its end."""
+    folder = task.run.directory / "artifacts" / task.name / work.spec.name
+    log = folder / f"{work.file.removesuffix('.engine')}.{step.rung.precision}.failed.log"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        content = fetch_bytes(task.device, f"{task.device.root}/jobs/{name}/output.log")
+    except DeviceError:
+        content = ("\n".join(tail) + "\n").encode()
+    log.write_bytes(content)
+    return log
+
+
+def _build_error(task: TaskContext, work: Work, step: Step, name: str, result: dict[str, Any]) -> BuildError:
     from orchestrator.platforms.failures import explain
 
     error = result.get("error") or {}
-    data = error.get("data") or {}
-    log = task.run.directory / "artifacts" / task.name / work.spec.name / f"build-{step.rung.precision}.log"
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("\n".join(data.get("tail") or []) + "\n", encoding="utf-8")
-    except OSError:
-        log = None  # type: ignore[assignment]
-    known = explain(data.get("tail") or [])
+    log = _save_log(task, work, step, name, error.get("tail") or [])
+    known = explain(error.get("tail") or [])
     what = f"{work.title}: engine not built: {error.get('what') or 'the job ' + result['state']}"
     why = (known.why if known else "") or error.get("why") or ""
     remedy = (known.remedy if known else "") or error.get("remedy") or ""
@@ -197,7 +206,7 @@ def _build_error(task: TaskContext, work: Work, step: Step, result: dict[str, An
     failure = {
         "what": error.get("what") or what,
         "kind": kind,
-        "permanent": kind in ("parser", "flag"),
+        "permanent": kind == "parser",
         "at": time.time(),
     }
     passport = {
@@ -207,8 +216,8 @@ def _build_error(task: TaskContext, work: Work, step: Step, result: dict[str, An
         "failure": failure,
     }
     task.device.call("passport_write", {"key": step.rung.key, "passport": passport})
-    work.build = {"attempts": data.get("attempts")}
-    return BuildError(what, why, remedy, device=task.name, log=str(log) if log else None)
+    work.build = {"attempts": error.get("attempts")}
+    return BuildError(what, why, remedy, device=task.name, log=os.path.relpath(log))
 
 
 def _judge(task: TaskContext, work: Work, step: Step) -> Verdict:

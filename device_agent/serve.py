@@ -60,8 +60,11 @@ class Session(object):
         try:
             self.channel.send(message)
         except OSError:
-            # Nobody listens any more. Jobs are processes of their own and go on.
-            os._exit(0)
+            # Nobody listens any more. A thread that follows a job just ends: the action that may be running is not cut
+            # short by it. Jobs are processes of their own and go on.
+            if threading.current_thread() is threading.main_thread():
+                os._exit(0)
+            sys.exit()
 
     def elevate(self, password):
         """Start the root twin if there is none. raises: ActionError that says what sudo wants."""

@@ -169,7 +169,7 @@ def test_only_what_another_mode_explains_is_a_lie(start_as_root, tmp_path, path,
 @pytest.mark.parametrize(
     "behaviour, why",
     [
-        ({"lie": True}, "is 1344000 where the mode says 960000"),
+        ({"lie": True}, "is 918000000 where the mode says 612000000"),
         ({"quiet_error": True}, "failed to set power mode!"),
         ({"refuse": "NVPM ERROR: Error writing 2 to /sys/devices/gpu.0/fbp_pg_mask: 19"}, "Error writing 2"),
     ],
@@ -178,8 +178,8 @@ def test_only_what_another_mode_explains_is_a_lie(start_as_root, tmp_path, path,
 def test_a_mode_that_did_not_come_into_force_is_an_error(start_as_root, tmp_path, behaviour, why):
     device = FakeDevice(tmp_path / "device", "orin_nano_super")
     device.behave(**behaviour)
-    error = start_as_root(prefix=tmp_path / "device").refuse("nvpmodel", mode="7W")
-    assert error["kind"] == "failed" and "7W could not be set" in error["what"]
+    error = start_as_root(prefix=tmp_path / "device").refuse("nvpmodel", mode="15W")
+    assert error["kind"] == "failed" and "15W could not be set" in error["what"]
     assert why in error["why"]
     if behaviour.get("lie"):
         assert any(entry["lies"] for entry in error["data"]["drift"])

@@ -78,6 +78,8 @@ class Job(object):
     def run(self, argv, env=None, cwd=None, on_line=None, timeout_s=None, silence_s=None):
         """Run a tool to its end; its output (stderr merged in) goes to output.log and, line by line, to `on_line`.
 
+        Call it from the main thread: the kernel ends the tool with the thread that started it.
+
         args:
             argv ([str]): no shell
             env (dict): added to the agent's environment, which has LC_ALL=C

@@ -265,7 +265,7 @@ class Device:
         Raises:
             ConnectError: not back in time, or not rebooted in time. AuthenticationError, *HostKeyError: at once.
         """
-        before = self._boot_id
+        before = self._boot_id or (self._boot_id_now() if rebooted else None)
         deadline = time.monotonic() + timeout_s
         problem = "it is still up and was not rebooted"
         while True:
@@ -285,6 +285,14 @@ class Device:
                     f"not back within {timeout_s:.0f} s", problem, "look at the device's console", device=self.name
                 )
             self._closing.wait(RETRY_S)
+
+    def _boot_id_now(self) -> str | None:
+        """The boot id where the session still lives, without opening another: that might be of the next boot."""
+        session = self._session
+        try:
+            return session.call("facts", {"quick": True}, timeout_s=30).data.get("boot_id") if session else None
+        except FleetError:
+            return None
 
     def _drop(self) -> None:
         session, link = self._session, self._link

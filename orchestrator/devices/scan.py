@@ -12,6 +12,7 @@ import paramiko
 from orchestrator.devices.connection import BANNER_TIMEOUT_S, CONNECT_TIMEOUT_S, Connection, make
 from orchestrator.devices.knownhosts import HostKey, Known, KnownHosts, Trusted
 from orchestrator.devices.refusals import explain
+from orchestrator.errors import ChangedHostKeyError, UsageError
 
 if TYPE_CHECKING:
     from orchestrator.inventory.settings import HostSettings
@@ -41,8 +42,12 @@ def scan(device: str, settings: HostSettings, known_hosts: KnownHosts) -> Scan:
     """The host keys that a device offers now, through its jump hosts where it has some.
 
     Raises:
+        UsageError: a device that is not reached over SSH, or a virtual one, whose key is known from its making.
         ConnectError: it cannot be reached. UnreachableError: a jump host refused us.
     """
+    if settings.connection != "ssh":
+        why = "the lab made its key itself" if settings.connection == "lab" else "it is this machine"
+        raise UsageError(f"{device} needs no trust", why, device=device)
     connection = make(device, settings, known_hosts)
     offered = []
     for kinds in KINDS:
@@ -58,7 +63,11 @@ def scan(device: str, settings: HostSettings, known_hosts: KnownHosts) -> Scan:
 
 def trust(found: Scan, known_hosts: KnownHosts, replace: bool = False) -> Trusted:
     """Trust what a scan found. Raises ChangedHostKeyError where other keys are trusted and `replace` is not set."""
-    return known_hosts.trust(found.name, found.offered, replace)
+    try:
+        return known_hosts.trust(found.name, found.offered, replace)
+    except ChangedHostKeyError as error:
+        error.device, error.remedy = found.device, f"fleet trust --replace {found.device}"
+        raise
 
 
 def _ask(connection: Connection, kinds: tuple[str, ...]) -> HostKey | None:

@@ -48,6 +48,7 @@ class SshServer:
         self.authorized = str(authorized) if authorized else None
         self.host_keys = host_keys or [asyncssh.generate_private_key("ssh-ed25519")]
         self.logins = 0
+        self._children = []
         self.connections = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -104,6 +105,7 @@ class SshServer:
             env={**os.environ, "HOME": str(self.home), "PATH": f"{self.path}:{os.environ['PATH']}".lstrip(":")},
             cwd=self.home,
         )
+        self._children.append(child)
 
         async def pump(source, sink):
             # asyncssh's own redirection loses output of a child that ends before its input was read.
@@ -128,6 +130,10 @@ class SshServer:
     def close(self):
         async def stop():
             self._acceptor.close()
+            for child in self._children:
+                with contextlib.suppress(ProcessLookupError):
+                    child.kill()
+                await child.wait()
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
                 task.cancel()
             await asyncio.sleep(0.05)

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.devices.knownhosts import HostKey, KnownHosts, lookup_name
 from orchestrator.devices.scan import scan, trust
-from orchestrator.errors import ChangedHostKeyError, ConnectError, UnknownHostKeyError
+from orchestrator.errors import ChangedHostKeyError, ConnectError, UnknownHostKeyError, UsageError
 
 
 def a_key(kind="ssh-ed25519"):
@@ -107,8 +107,9 @@ def test_trust_scans_adds_and_replaces(bench):
     flashed = bench.server()
     found = scan("nano-01", bench.settings(flashed.port, host_key_alias="board"), bench.known_hosts)
     assert found.changed
-    with pytest.raises(ChangedHostKeyError):
+    with pytest.raises(ChangedHostKeyError) as caught:
         trust(found, bench.known_hosts)
+    assert caught.value.remedy == "fleet trust --replace nano-01"
     done = trust(found, bench.known_hosts, replace=True)
     assert len(done.removed) == 3
     assert done.added == found.offered
@@ -118,6 +119,12 @@ def test_trust_scans_adds_and_replaces(bench):
 def test_a_scan_of_a_dead_port_says_so(bench):
     with pytest.raises(ConnectError, match="cannot connect"):
         scan("nano-01", bench.settings(1), bench.known_hosts)
+
+
+@pytest.mark.parametrize("connection", ["lab", "local"])
+def test_there_is_nothing_to_trust_without_a_host_key_to_check(bench, connection):
+    with pytest.raises(UsageError, match="needs no trust"):
+        scan("here", bench.settings(None, connection=connection), bench.known_hosts)
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ class Rebooting:
         self.device = bench.device(self.proxy.port, archive=fake_archive(), **options)
         monkeypatch.setattr("orchestrator.devices.device.RETRY_S", 0.1)
         call = self.device.call
+        monkeypatch.setattr(self.device, "_boot_id_now", lambda: f"boot-{self.boot}")
         self.device.call = lambda action, *rest, **more: (
             SimpleNamespace(data={"boot_id": f"boot-{self.boot}", **call("echo").data})
             if action == "facts"
@@ -114,6 +115,14 @@ def test_a_reboot_is_waited_for(bench, monkeypatch):
     threading.Timer(1.5, board.come_up).start()
     assert board.device.reconnect(rebooted=True, timeout_s=20)["boot_id"] == "boot-2"
     assert board.device.call("echo").data
+
+
+def test_a_reboot_is_waited_for_where_no_facts_were_asked(bench, monkeypatch):
+    board = Rebooting(bench, monkeypatch)
+    board.device.connect()
+    threading.Timer(0.4, board.go_down).start()
+    threading.Timer(1.0, board.come_up).start()
+    assert board.device.reconnect(rebooted=True, timeout_s=20)["boot_id"] == "boot-2"
 
 
 def test_a_reboot_that_does_not_happen_is_said(bench, monkeypatch):

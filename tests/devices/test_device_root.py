@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -65,8 +66,9 @@ def login_user(bench):
     """A server whose commands run as an ordinary user, with a noisy sudo of its own."""
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         pytest.skip("needs root and setpriv to run the agent as another user")
-    tools = Path("/tmp") / f"fleet-test-sudo-{os.getpid()}"
-    tools.mkdir(mode=0o755)
+    # Not below tmp_path, whose parents only root may enter.
+    tools = Path(tempfile.mkdtemp(prefix="fleet-test-sudo-"))
+    tools.chmod(0o755)
     (tools / "sudo").write_text(SUDO)
     (tools / "sudo").chmod(0o755)
     home = tools / "home"

@@ -204,3 +204,19 @@ def test_device_tree_strings_end_in_nul(device):
 )
 def test_tegrastats_prints_the_layout_of_the_board(device, name, text):
     assert text in _first_line_of_tegrastats(device(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "line"),
+    [
+        ("nano-jetpack-4.6.1", "/sys/devices/pwm-fan/target_pwm", "Fan: speed=255\n"),
+        ("agx-orin-jetpack-6.0", "/sys/class/hwmon/hwmon2/pwm1", "nvfancontrol hwmon2_pwm1=255\n"),
+    ],
+)
+def test_the_fan_runs_at_full_speed_until_the_next_boot(device, name, path, line):
+    board = device(name)
+    board.run("jetson_clocks", "--fan", check=True)
+    assert board.read(path) == "255"
+    assert line in board.run("jetson_clocks", "--show").stdout
+    board.boot()
+    assert board.read(path) != "255"

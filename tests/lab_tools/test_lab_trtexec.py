@@ -482,3 +482,25 @@ def test_a_plan_says_its_release_even_where_it_does_not_load(bench, mlp, tmp_pat
     asked = bench(ORIN_NANO)("--loadEngine=m.engine", "--getPlanVersionOnly")
     assert asked.returncode == 0
     assert "[I] Plan was created with TensorRT version 8.2.1\n" in asked.stdout
+
+
+def test_a_graph_that_cannot_run_builds_no_engine(bench, tmp_path):
+    value = helper.make_tensor_value_info
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"], name="product")]
+    io = [value("x", TensorProto.FLOAT, [2, 3])], [value("y", TensorProto.FLOAT, [2, 4])]
+    _save(tmp_path / "wrong.onnx", nodes, *io, [("w", np.ones((5, 4), np.float32))])
+    refused = bench(NANO)("--onnx=wrong.onnx", "--saveEngine=w.engine", "--buildOnly")
+    assert refused.returncode == 1
+    assert "[E] Engine could not be created from network\n" in refused.stderr
+    assert not (tmp_path / "w.engine").exists()
+
+
+def test_float64_bindings_become_float32(bench, tmp_path):
+    value = helper.make_tensor_value_info
+    io = [value("x", TensorProto.DOUBLE, [2])], [value("y", TensorProto.DOUBLE, [2])]
+    _save(tmp_path / "d.onnx", [helper.make_node("Add", ["x", "x"], ["y"])], *io)
+    (tmp_path / "x.bin").write_bytes(np.array([1.5, 2], np.float32).tobytes())
+    trtexec = bench(ORIN_NANO)
+    trtexec("--onnx=d.onnx", "--saveEngine=d.engine", "--skipInference")
+    trtexec("--loadEngine=d.engine", "--loadInputs=x:x.bin", "--exportOutput=out.json", *ONE_QUERY)
+    assert _exported(tmp_path).tolist() == [3, 4]

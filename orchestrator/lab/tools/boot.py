@@ -33,6 +33,7 @@ def boot() -> dict[str, Any]:
         _power(profile, state)
         _proc(profile, state)
         _thermal(profile["thermal"])
+        _fan(profile["fan"])
     open(device.LAB + "/kmsg", "w", encoding="utf-8").close()
     os.chmod(device.LAB + "/kmsg", 0o666)  # the kernel writes here, whoever it kills
     device.kernel_log(f"Linux version {profile['kernel']} ({profile['title']}, virtual)")
@@ -114,6 +115,12 @@ def _thermal(zones: dict[str, float]) -> None:
         folder = f"/sys/class/thermal/thermal_zone{number}"
         device.write(f"{folder}/type", kind + "\n")
         device.write(f"{folder}/temp", f"{round(celsius * 1000)}\n")
+
+
+def _fan(fan: dict[str, Any]) -> None:
+    device.write(fan["path"], f"{fan['pwm']}\n")
+    if "/hwmon/" in fan["path"]:
+        device.write(os.path.dirname(fan["path"]) + "/name", "pwmfan\n")
 
 
 def _enabled(state: dict[str, Any], service: str) -> bool:

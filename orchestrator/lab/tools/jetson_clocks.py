@@ -62,8 +62,7 @@ def main(argv: list[str]) -> int:
         return _restore(restore, profile)
     _set_locked(profile, True)
     if fan:
-        with device.changing() as state:
-            state["fan"] = "max"
+        device.write(profile["fan"]["path"], "255\n")
     return 0
 
 
@@ -129,7 +128,7 @@ def _show(profile: dict[str, Any]) -> None:
     for item in layout.get("accelerators", []):
         cap = device.read(table["caps"][item["cap"]]["path"])
         print(f"{item['label']}Online=1 MinFreq=0 MaxFreq={cap} CurrentFreq={cap}")
-    print(layout["fan"])
+    print(layout["fan"].format(pwm=device.read(profile["fan"]["path"], "0")))
     mode = device.state()["mode"]
     print(f"NV Power Mode: {power.parse(device.read(power.CONF)).modes[mode][0]}")
 

@@ -12,6 +12,7 @@ from typing import Any
 import device
 import trt_lower
 import trt_parser
+import trt_runtime
 from trt_engine import Engine
 from trt_log import Log
 from trt_options import Options
@@ -175,8 +176,7 @@ def _memory(options: Options, model_mib: float, log: Log) -> None:
 
 
 def _lower(model: Any, options: Options, ranges: dict[str, dict[str, list[int]]], log: Log) -> bytes:
-    if log.version < (10, 0, 0):
-        trt_lower.narrow_bindings(model)
+    trt_lower.narrow_bindings(model, int64=log.version < (10, 0, 0))
     if _has_half(model) and not trt_lower.widen_half(model, allowed=options.fp16 or options.on("--stronglyTyped")):
         log.error_code(
             4,
@@ -195,6 +195,12 @@ def _lower(model: Any, options: Options, ranges: dict[str, dict[str, list[int]]]
     if options.fp16:
         trt_lower.to_fp16(model, options.kept_fp32)
     result: bytes = model.SerializeToString()
+    try:
+        trt_runtime.session(result, exact=True)
+    except Exception as problem:
+        why = str(problem).splitlines()[0]
+        log.error_code(2, f"[builder.cpp::buildSerializedNetwork] Error Code 2: Internal Error ({why})")
+        _engine_failed(log, "Engine could not be created from network")
     return result
 
 

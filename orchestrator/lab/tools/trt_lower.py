@@ -15,11 +15,13 @@ from typing import Any
 INT8_OPERATORS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 
-def narrow_bindings(model: Any) -> None:
-    """Make int64 inputs and outputs int32, as TensorRT before 10 does; float64 ones become float32."""
+def narrow_bindings(model: Any, int64: bool) -> None:
+    """Make float64 inputs and outputs float32, and int64 ones int32 where asked (TensorRT before 10)."""
     from onnx import TensorProto, helper
 
-    narrower = {TensorProto.INT64: TensorProto.INT32, TensorProto.DOUBLE: TensorProto.FLOAT}
+    narrower = {TensorProto.DOUBLE: TensorProto.FLOAT}
+    if int64:
+        narrower[TensorProto.INT64] = TensorProto.INT32
     graph = model.graph
     first, last = [], []
     for value in inputs(model):

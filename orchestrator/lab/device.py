@@ -233,9 +233,9 @@ def _address(seed: str) -> str:
 
 def _boot_error(name: str, message: Mapping[str, Any]) -> FleetError:
     if message.get("namespaces"):
-        return ConfigurationError(
-            "virtual devices need Linux user namespaces, which this machine forbids",
-            message["error"],
-            NAMESPACES_REMEDY,
-        )
+        why = message["error"]
+        if "[Errno 28]" in why:  # what the kernel says of a count of namespaces, and of disks
+            why += " (that is: no more user namespaces; their limit is user.max_user_namespaces)"
+        what = "virtual devices need Linux user namespaces, which this machine forbids"
+        return ConfigurationError(what, why, NAMESPACES_REMEDY)
     return FleetError(f"the virtual device {name} did not boot", message["error"], f"fleet lab reset {name}")

@@ -11,6 +11,7 @@ The kernel ends everything in a device when its init ends: that is a reboot, and
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -98,7 +99,8 @@ def _keeper(
     user, group = os.getuid(), os.getgid()
     try:
         if user == 0:
-            os.setgroups([])
+            with contextlib.suppress(PermissionError):  # root of a container may lack this right
+                os.setgroups([])
         system.unshare(
             system.CLONE_NEWUSER | system.CLONE_NEWNS | system.CLONE_NEWPID | system.CLONE_NEWUTS | system.CLONE_NEWIPC
         )

@@ -69,7 +69,7 @@ SITE_TOOLS = {"trtexec"}
 
 USER_ID = 1000
 TOOLS = Path(__file__).parent / "tools"
-FORMAT = 1
+FORMAT = 2
 """Of the root folder: a folder of another format is made again."""
 
 
@@ -214,11 +214,11 @@ def _lend_system(root: Path, python: Python) -> None:
     executable = inside(python.executable, python)
     (root / "usr/bin/python3").symlink_to(executable)
     (root / "usr/bin" / f"python{'.'.join(python.version.split('.')[:2])}").symlink_to(executable)
-    # A Python with a shared library remembers its own folder, which is elsewhere in here.
-    for library in Path(python.prefix, "lib").glob("libpython*.so*"):
-        target = root / "usr/lib" / library.name
-        if not _in_usr(python.prefix) and not target.is_symlink():
-            target.symlink_to(inside(str(library), python))
+    # A Python with a shared library looks for it at its own place of the host, before any other of that name.
+    if not _in_usr(python.prefix) and list(Path(python.prefix, "lib").glob("libpython*.so*")):
+        own_place = root / python.prefix.lstrip("/")
+        own_place.parent.mkdir(parents=True, exist_ok=True)
+        own_place.symlink_to("/.lab/device-python")
 
 
 def _link_entries(folder: Path, source: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -102,10 +103,10 @@ class Nano:
 
 def run(client: paramiko.SSHClient, command: str, stdin: bytes = b"") -> tuple[int, str, str]:
     sent, out, err = client.exec_command(command, timeout=30)
-    if stdin:
+    with contextlib.suppress(OSError):  # the command may have ended without reading
         sent.write(stdin)
         sent.flush()
-    sent.channel.shutdown_write()
+        sent.channel.shutdown_write()
     output = out.read().decode()
     return out.channel.recv_exit_status(), output, err.read().decode()
 

@@ -10,13 +10,17 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from conftest import NANO, Nano, accepts, alive, bring_up, eventually, processes_under
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.lab.lab import Lab, LabDevice
+from orchestrator.lab.profile import profile_file
+from orchestrator.lab.pythons import find_python
 
+ROOT = str(Path(__file__).resolve().parents[2])
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 FIVE = [NANO, "agx-xavier-jetpack-4.6", "xavier-nx-jetpack-5.1.2", "orin-nano-jetpack-6.2", "agx-orin-jetpack-6.0"]
 
@@ -171,6 +175,59 @@ def test_a_long_directory_is_no_obstacle(make_lab, tmp_path):
         assert _named(lab, "nano").ok("echo deep") == "deep"
     finally:
         lab.down()
+
+
+def test_another_profile_or_python_makes_another_device(make_lab, tmp_path):
+    lab = make_lab()
+    profile = tmp_path / "mine.yml"
+    text = profile_file(NANO).read_text()
+    profile.write_text(text)
+    bring_up(lab, {"nano": str(profile)}, "embedded")
+    board = _named(lab, "nano")
+    board.ok("echo x > mine")
+    first = lab.endpoint("nano")
+    profile.write_text(text + "\n# a comment is no change of the board\n")
+    bring_up(lab, {"nano": str(profile)}, "embedded")
+    board.hang_up()
+    assert board.ok("cat mine") == "x"
+    profile.write_text(text.replace("hostname: nano", "hostname: other"))
+    assert bring_up(lab, {"nano": str(profile)}, "embedded")["nano"] == first
+    board.hang_up()
+    assert board.ok("hostname; ls") == "other"
+    own = os.path.realpath(sys.executable)
+    assert lab.up({"nano": LabDevice(str(profile), python=own)})["nano"] == first
+    board.hang_up()
+    assert board.ok("/usr/bin/python3 -c 'import sys; print(sys.version.split()[0])'") == sys.version.split()[0]
+    assert lab.list()[0].python_asked == "3.6"
+
+
+def test_a_machine_without_namespaces_is_told_how_to_allow_them(tmp_path):
+    program = (
+        "import sys, pathlib; from orchestrator.lab.lab import *; from orchestrator.errors import FleetError\n"
+        f"try: Lab(pathlib.Path(sys.argv[1])).up({{'nano': LabDevice({NANO!r})}})\n"
+        "except FleetError as error: print(error)"
+    )
+    forbid = 'echo 0 > /proc/sys/user/max_user_namespaces || exit 77; exec "$@"'
+    argv = ["unshare", "-Ur", "sh", "-c", forbid, "sh", sys.executable, "-c", program, str(tmp_path / "lab")]
+    path = os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": path})
+    if done.returncode != 0:
+        pytest.skip(f"cannot forbid namespaces here: {done.stderr}")
+    what, why, remedy = done.stdout.strip().splitlines()
+    assert what == "virtual devices need Linux user namespaces, which this machine forbids"
+    assert "max_user_namespaces" in why
+    assert "kernel.unprivileged_userns_clone" in remedy and "apparmor_restrict" in remedy
+    assert eventually(lambda: processes_under(tmp_path / "lab") == []), "the daemon stayed"
+
+
+@pytest.mark.parametrize("asked", ["3.6", "9.9"])
+def test_a_python_is_found_or_the_controllers_is_taken(asked):
+    found = find_python(asked)
+    assert os.access(found.executable, os.X_OK)
+    assert found.asked == asked
+    assert found.exact == found.version.startswith(f"{asked}.")
+    if not found.exact:
+        assert found.executable == os.path.realpath(sys.executable)
 
 
 def _named(lab: Lab, name: str) -> Nano:

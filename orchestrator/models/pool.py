@@ -31,7 +31,7 @@ class WorkerPool:
         self._lock = threading.Lock()
         self._turn = threading.Lock()
         self._executor: ProcessPoolExecutor | None = None
-        self._messages: Any = None
+        self._writer: Any = None
         self._pid: int | None = None
         self._closed = False
         self._report: Report | None = None
@@ -88,40 +88,39 @@ class WorkerPool:
                 raise ModelError("no export any more", "the run is ending")
             if self._executor is None:
                 context = multiprocessing.get_context("spawn")
-                self._messages = context.SimpleQueue()
+                # A pipe, not a queue: a worker that is killed cannot leave a lock behind that we would wait for.
+                reader, self._writer = context.Pipe(duplex=False)
                 self._logs.mkdir(parents=True, exist_ok=True)
                 self._executor = ProcessPoolExecutor(
-                    max_workers=1, mp_context=context, initializer=_begin, initargs=(self._messages, str(self._log))
+                    max_workers=1, mp_context=context, initializer=_begin, initargs=(self._writer, str(self._log))
                 )
-                threading.Thread(target=self._listen, args=(self._messages,), daemon=True).start()
+                threading.Thread(target=self._listen, args=(reader, self._writer), daemon=True).start()
             return self._executor
 
-    def _listen(self, messages: Any) -> None:
-        while True:
-            try:
-                message = messages.get()
-            except (EOFError, OSError):
-                return
-            if message is None:
-                return
-            kind, *content = message
-            if kind == "pid":
-                self._pid = content[0]
-            elif self._report is not None:
-                self._report(*content)
+    def _listen(self, reader: Any, writer: Any) -> None:
+        with reader:
+            while True:
+                try:
+                    kind, *content = reader.recv()
+                except (EOFError, OSError):
+                    return
+                if kind == "pid":
+                    self._pid = content[0]
+                    writer.close()  # ours; the worker has its own, so that its end ends this loop
+                elif (report := self._report) is not None:
+                    report(*content)
 
     def _discard(self) -> None:
         with self._lock:
-            executor, messages, pid = self._executor, self._messages, self._pid
-            self._executor = self._messages = self._pid = None
+            executor, writer, pid = self._executor, self._writer, self._pid
+            self._executor = self._writer = self._pid = None
         if executor is None:
             return
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
         executor.shutdown(wait=False, cancel_futures=True)
-        with contextlib.suppress(OSError, ValueError):
-            messages.put(None)
+        writer.close()
 
     @property
     def _log(self) -> Path:
@@ -138,19 +137,19 @@ class WorkerPool:
         return str(self._log)
 
 
-_messages: Any = None
+_writer: Any = None
 
 
 def send_progress(step: str, fraction: float | None = None) -> None:
     """In the worker: tell the controller which step begins."""
-    if _messages is not None:
-        _messages.put(("progress", step, fraction))
+    if _writer is not None:
+        _writer.send(("progress", step, fraction))
 
 
-def _begin(messages: Any, log: str) -> None:
+def _begin(writer: Any, log: str) -> None:
     """First thing in the worker: leave Ctrl-C to the controller, and send what anybody prints to the log."""
-    global _messages
-    _messages = messages
+    global _writer
+    _writer = writer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     for stream in (sys.stdout, sys.stderr):
@@ -158,4 +157,4 @@ def _begin(messages: Any, log: str) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
-    messages.put(("pid", os.getpid()))
+    writer.send(("pid", os.getpid()))

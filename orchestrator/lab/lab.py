@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -144,6 +145,15 @@ class Lab:
         self._request({"action": "down", "names": wanted})
         if all(found["state"] in ("off", "failed") for found in self._read().values()):
             self._await_end()
+
+    def remove(self) -> None:
+        """Switch everything off and delete the directory (plain `rm` may not: folders of root are protected)."""
+        from orchestrator.lab.root import remove_root
+
+        self.down()
+        for root in (self.directory / "devices").glob("*/root*"):
+            remove_root(root)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def _await_end(self) -> None:
         """Wait until the daemon, which holds its lock for life, has ended."""

@@ -14,7 +14,6 @@ import pytest
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.lab.lab import Endpoint, Lab, LabDevice
-from orchestrator.lab.server import forget
 
 paramiko = pytest.importorskip("paramiko")
 pytest.importorskip("asyncssh")
@@ -41,8 +40,8 @@ def make_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], 
 
     yield make
     for lab in made:
-        lab.down()
-        forget(lab.directory)
+        lab.remove()
+        assert not lab.directory.exists()
 
 
 @pytest.fixture(scope="session", params=["embedded", pytest.param("openssh", marks=pytest.mark.sshd)])

@@ -174,7 +174,7 @@ def test_a_long_directory_is_no_obstacle(make_lab, tmp_path):
         bring_up(lab, {"nano": NANO}, "embedded")
         assert _named(lab, "nano").ok("echo deep") == "deep"
     finally:
-        lab.down()
+        lab.remove()
 
 
 def test_another_profile_or_python_makes_another_device(make_lab, tmp_path):
@@ -218,6 +218,7 @@ def test_a_machine_without_namespaces_is_told_how_to_allow_them(tmp_path):
     assert "max_user_namespaces" in why
     assert "kernel.unprivileged_userns_clone" in remedy and "apparmor_restrict" in remedy
     assert eventually(lambda: processes_under(tmp_path / "lab") == []), "the daemon stayed"
+    Lab(tmp_path / "lab").remove()
 
 
 @pytest.mark.parametrize("asked", ["3.6", "9.9"])

@@ -7,7 +7,9 @@ import threading
 import time
 from collections.abc import Iterator
 
+import paramiko
 import pytest
+from conftest import run
 
 from orchestrator.lab.delay import Link
 
@@ -91,3 +93,20 @@ def test_refuse_and_silence(echo):
             client.sendall(b"x")
             with pytest.raises(TimeoutError):
                 client.recv(1)
+
+
+def test_ssh_over_a_slow_link_that_is_cut(nano):
+    endpoint = nano.endpoint
+    with Link(endpoint.host, endpoint.port, delay_s=0.05) as link:
+        client = paramiko.SSHClient()
+        client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
+        settings = {"key_filename": endpoint.key_file, "allow_agent": False, "look_for_keys": False}
+        client.connect(*link.address, username=endpoint.user, **settings)
+        start = time.perf_counter()
+        assert run(client, "echo slow")[1] == "slow\n"
+        assert time.perf_counter() - start >= 0.2, "a channel and a command: two round trips at least"
+        link.cut()
+        deadline = time.monotonic() + 5
+        while client.get_transport().is_active() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not client.get_transport().is_active()

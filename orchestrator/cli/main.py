@@ -45,14 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 all well, 1 usage or configuration, 2 a device failed, 4 a device unreachable, 6 both, 130 interrupted.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    if not argv or argv[0] in ("-h", "--help", "help"):
-        print(_help())
-        return 0 if argv else 1
-    if argv[0] == "--version":
-        print(f"fleet {__version__}")
-        return 0
     try:
-        return _run(argv)
+        code = _run(argv)
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:
         # The reader (head, less) went away; that is no failure of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -63,6 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0 if argv else 1
+    if argv[0] == "--version":
+        print(f"fleet {__version__}")
+        return 0
     name = argv[0]
     if name not in COMMANDS:
         import difflib

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -148,12 +147,10 @@ class Lab:
 
     def remove(self) -> None:
         """Switch everything off and delete the directory (plain `rm` may not: folders of root are protected)."""
-        from orchestrator.lab.root import remove_root
+        from orchestrator.lab.server import forget
 
         self.down()
-        for root in (self.directory / "devices").glob("*/root*"):
-            remove_root(root)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        forget(self.directory)
 
     def _await_end(self) -> None:
         """Wait until the daemon, which holds its lock for life, has ended."""

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import sys
@@ -21,6 +22,7 @@ from typing import Any
 
 from orchestrator.errors import ConfigurationError, FleetError
 from orchestrator.lab.device import Device
+from orchestrator.lab.root import remove_root
 
 _CHECK_S = 5.0
 """How often the daemon looks whether its directory is still there."""
@@ -275,6 +277,13 @@ def wait_for_lock(handle: int, timeout_s: float) -> bool:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.005)
+
+
+def forget(directory: Path) -> None:
+    """Delete a lab's directory with all its devices; its daemon must have ended."""
+    for root in (directory / "devices").glob("*/root*"):
+        remove_root(root)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,10 @@ def export_to_file(
 
     Raises:
         ModelError: the model cannot be exported, or the file cannot be written.
-        UsageError: the specification has no such batch.
+        UsageError: the specification has no such batch, or its source cannot be made half.
     """
+    if half and spec.source.format == "onnx":
+        raise UsageError("a ready .onnx graph is not exported in fp16", "it keeps its types", "leave `half` out")
     if half is not None:
         spec = replace(spec, half=half)
     need = ExportNeed(spec, opset, _variant(spec, batch))

@@ -14,7 +14,7 @@ import onnx
 import pytest
 import zoo
 
-from orchestrator.errors import ModelError
+from orchestrator.errors import ModelError, UsageError
 from orchestrator.models.commands import export_to_file, sanitize_file
 from orchestrator.models.exports import Export, ExportNeed, Exports
 from orchestrator.models.operators import blocked, lacking, places
@@ -329,6 +329,11 @@ class TestFiles:
         assert (tmp_path / "out/net.onnx").read_bytes() == store.read(made.onnx)
         with pytest.raises(Exception, match="has no batch 3"):
             export_to_file(spec, 13, tmp_path / "x.onnx", store=store, project_dir=tmp_path, batch=3)
+
+    def test_a_ready_graph_cannot_be_made_half(self, tmp_path: Path) -> None:
+        spec = load_spec(zoo.plain_onnx(tmp_path))
+        with pytest.raises(UsageError, match="not exported in fp16"):
+            export_to_file(spec, 13, tmp_path / "x", store=Store(tmp_path), project_dir=tmp_path, half=True)
 
     def test_sanitize_a_file(self, tmp_path: Path) -> None:
         zoo.plain_onnx(tmp_path)

@@ -80,7 +80,8 @@ class Device:
         with self._lock:
             if self._closing.is_set():
                 raise ClosedError("the device was closed", device=self.name)
-            if self._session is not None and self._session.alive:
+            # The link may be known as lost a moment before the session's reader finds out.
+            if self._session is not None and self._session.alive and self._link and not self._link.lost():
                 return self._session
             self._drop()
             try:
@@ -298,7 +299,8 @@ class Device:
         session, link = self._session, self._link
         self._session = self._link = self._elevation = None
         if session is not None:
-            session.close()
+            # Who follows a job shall go on with the next session, unless there will be none.
+            session.close(for_good=self._closing.is_set())
         if link is not None:
             link.close()
 

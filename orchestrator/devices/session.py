@@ -150,9 +150,15 @@ class Session:
             self._finish(error)
             raise error from None
 
-    def close(self) -> None:
-        """End the agent; its jobs go on. Requests in flight end with ConnectError."""
-        self._finish(ClosedError("the session was closed"))
+    def close(self, for_good: bool = True) -> None:
+        """End the agent; its jobs go on.
+
+        Requests in flight end with ClosedError, or with ConnectError where the device will be connected to again.
+        """
+        if for_good:
+            self._finish(ClosedError("the session was closed"))
+        else:
+            self._finish(ConnectError(f"lost the session with {self._link.address}", self._link.lost()))
 
     def _listen(self, buffer: bytes) -> None:
         parts = [buffer]

@@ -148,7 +148,9 @@ class _Explained:
         if not answered:
             self._link.drop_sftp()
             # A link that breaks in the middle of a transfer is known as broken a moment later.
-            time.sleep(0.2)
+            deadline = time.monotonic() + 2
+            while not self._link.lost() and time.monotonic() < deadline:
+                time.sleep(0.05)
         if why := self._link.lost():
             raise ConnectError(self._what, why) from None
         if isinstance(problem, TimeoutError):

@@ -56,6 +56,30 @@ def test_other_calls_go_on_beside_it(bench):
     follower.join(10)
 
 
+def test_it_goes_on_when_somebody_else_connects_anew(bench):
+    server = bench.server()
+    proxy = bench.proxy(server.port)
+    bench.trust(server, proxy.port)
+    device = bench.device(proxy.port, archive=fake_archive())
+    device.connect()
+    seen, ended = [], []
+    job = a_job(bench, 100)
+    follower = threading.Thread(
+        target=lambda: ended.append(device.follow_job(job, lambda event: seen.append(event["n"])))
+    )
+    follower.start()
+    for _ in range(3):
+        time.sleep(0.3)
+        proxy.cut()
+        try:
+            device.call("echo")
+        except ConnectError:
+            pass  # it may have been on its way when the link broke
+    follower.join(20)
+    assert seen == list(range(100))
+    assert ended[0]["state"] == "done"
+
+
 def test_a_device_that_stays_away_is_given_up_and_the_job_is_named(bench):
     server = bench.server()
     proxy = bench.proxy(server.port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -144,9 +145,11 @@ def _build(task: TaskContext, work: Work, step: Step) -> None:
         "options": dict(spec.build.options),
         "timeout_s": spec.build.timeout_s,
     }
-    # The job's name holds what it builds, so a build that another run started is attached to and not doubled. A forced
-    # build is a new one.
-    name = f"build-{rung.key[:20]}" + (f"-{task.run.id}" if task.run.options.force else "")
+    # The job's name holds what it builds: a build that another run started and that still goes on is attached to, not
+    # doubled. One that has ended is past: the plan says that its engine is not there or not wanted.
+    name = f"build-{rung.key[:20]}"
+    with contextlib.suppress(ActionError):
+        task.device.call("job_remove", {"id": name})
     detail = f"{spec.name} {rung.precision}"
     task.state("building", detail)
     task.device.call("job_start", {"id": name, "kind": "build", "spec": job})

@@ -11,10 +11,14 @@ class Result(_Result):
     args:
         changed (bool): the device is (in check mode: would be) different from before
         data (dict): what JSON can carry
-        diff ((before, after) or None): short texts for people
+        diff (dict, (before, after) or None): texts for people: `before` and `after`, and where they need a title
+            `before_header` and `after_header`; a pair becomes such a dict
     """
 
     __slots__ = ()
 
     def __new__(cls, changed=False, data=None, diff=None):
+        if diff is not None and not isinstance(diff, dict):
+            before, after = diff
+            diff = {"before": before, "after": after}
         return super(Result, cls).__new__(cls, changed, {} if data is None else data, diff)

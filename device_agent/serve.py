@@ -45,6 +45,13 @@ class Context(object):
         """Tell the controller how far the action is."""
         self.session.send({"id": self._request_id, "event": event, "data": data})
 
+    def perform(self, action, args, check=False, become=False):
+        """Run another action within this one; returns its reply, without id, whatever happens."""
+        request = {"id": self._request_id, "action": action, "args": args, "check": check, "become": become}
+        reply = self.session.reply_to(request)
+        reply.pop("id", None)
+        return reply
+
 
 class Session(object):
     """One channel, one fleet_root, and the root twin once somebody needed it."""
@@ -83,8 +90,7 @@ class Session(object):
         reply = self.elevate(None).call(request, on_event or (lambda event: None))
         if not reply["ok"]:
             raise _error_of(reply["error"])
-        diff = reply.get("diff")
-        return Result(reply["changed"], reply["data"], tuple(diff) if diff else None)
+        return Result(reply["changed"], reply["data"], reply.get("diff"))
 
     def handle(self, request):
         """Answer one request, whatever happens."""
@@ -113,21 +119,32 @@ class Session(object):
         return actions.find(request["action"])
 
     def _answer(self, request, function):
+        try:
+            self.send(self._reply(request, function))
+        except (TypeError, ValueError) as problem:  # a result that is not JSON
+            self.send({"id": request["id"], "ok": False, "error": _explain(request["action"], problem).to_json()})
+
+    def reply_to(self, request):
+        """The reply to a request, whatever happens; its events are sent on the way."""
+        try:
+            function = self._resolve(request)
+        except ActionError as error:
+            return {"id": request.get("id"), "ok": False, "error": error.to_json()}
+        return self._reply(request, function)
+
+    def _reply(self, request, function):
         request_id = request["id"]
         try:
             arguments = check_arguments(request["action"], function.schema, request.get("args") or {})
             if request.get("become") and os.geteuid() != 0 and not getattr(function, "in_session", False):
-                reply = self._answer_as_root(request)
-            else:
-                result = function(arguments, Context(self, request_id, bool(request.get("check"))))
-                diff = list(result.diff) if result.diff else None
-                reply = {"id": request_id, "ok": True, "changed": result.changed, "data": result.data, "diff": diff}
-            self.send(reply)
+                return self._answer_as_root(request)
+            result = function(arguments, Context(self, request_id, bool(request.get("check"))))
+            changed, data, diff = result
+            return {"id": request_id, "ok": True, "changed": changed, "data": data, "diff": diff}
         except AgentError as error:
-            self.send({"id": request_id, "ok": False, "error": error.to_json()})
+            return {"id": request_id, "ok": False, "error": error.to_json()}
         except Exception as problem:
-            error = _explain(request["action"], problem)
-            self.send({"id": request_id, "ok": False, "error": error.to_json()})
+            return {"id": request_id, "ok": False, "error": _explain(request["action"], problem).to_json()}
 
     def _answer_as_root(self, request):
         forwarded = dict(request, become=False)

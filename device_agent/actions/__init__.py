@@ -10,6 +10,7 @@ import importlib
 from ..errors import ActionError
 
 MODULES = {
+    "batch": "batch",
     "blob_commit": "blobs",
     "blob_missing": "blobs",
     "blob_prepare": "blobs",

@@ -109,7 +109,11 @@ def _task(document: Document, value: Any, path: tuple[Any, ...], inherited: froz
     for name in extra:
         _known_argument(document, module, name, (*path, "args", name))
     args = {**extra, **args}
-    missing = [name for name, argument in module.arguments.items() if argument.required and name not in args]
+    missing = [
+        name
+        for name, argument in module.arguments.items()
+        if argument.required and not {name, *argument.aliases} & set(args)
+    ]
     if missing:
         raise document.fail(f"{key} needs {' and '.join(missing)}", path=(*path, key))
     when = value.get("when", [])
@@ -130,8 +134,8 @@ def _task(document: Document, value: Any, path: tuple[Any, ...], inherited: froz
 
 
 def _known_argument(document: Document, module: Module, name: Any, path: Sequence[Any]) -> None:
-    if name not in module.arguments:
-        known = sorted(module.arguments)
+    if not module.any_argument and module.argument(str(name)) is None:
+        known = module.known
         why = f"known here: {', '.join(known) or 'none'}"
         raise document.fail(f"{module.name} has no argument '{name}'", why, nearest(str(name), known), path=path)
 

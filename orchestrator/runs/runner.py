@@ -16,6 +16,7 @@ from orchestrator.playbook.context import HostContext, RunContext, TaskContext, 
 from orchestrator.playbook.expressions import condition, render, to_bool
 from orchestrator.playbook.modules import Outcome, checked
 from orchestrator.playbook.parse import Play, Task, selected
+from orchestrator.runs.replies import failure, outcome_of
 
 if TYPE_CHECKING:
     from orchestrator.devices.device import Device
@@ -163,7 +164,7 @@ class Runner:
                 become=to_bool(render(become, variables, task.location)),
             )
             args = self._args(task, variables)
-            outcome = task.module.run(working, args)
+            outcome = task.module.run(working, args) if task.module.run else self._on_device(working, args)
         except FleetError as problem:
             self._register(task, context, Outcome(data={"msg": problem.what}), failed=True)
             unreachable = isinstance(problem, UnreachableError)
@@ -184,9 +185,22 @@ class Runner:
             finished("changed" if outcome.changed else "ok", outcome.message, outcome.diff)
 
     @staticmethod
+    def _on_device(working: TaskContext, args: dict[str, Any]) -> Outcome:
+        module = working.task.module
+        assert module.action is not None and module.prepare is not None
+        sent = {name: value for name, value in module.prepare(working, args).items() if value is not None}
+        reply = working.device.call(
+            module.action, sent, check=working.check, become=working.become, timeout_s=module.timeout_s
+        )
+        outcome = outcome_of(reply.changed, reply.data, reply.diff)
+        if outcome.failed:
+            raise failure(outcome, module.name)
+        return outcome
+
+    @staticmethod
     def _args(task: Task, variables: Mapping[str, Any]) -> dict[str, Any]:
         # Conditions of `assert` are expressions already, not templates.
-        raw = {k: v if k == "that" else render(v, variables, task.location) for k, v in task.args.items()}
+        raw = {k: v if k in task.module.raw else render(v, variables, task.location) for k, v in task.args.items()}
         try:
             return checked(task.module, raw)
         except PlaybookError as problem:

@@ -147,7 +147,7 @@ def test_the_root_is_prepared_once_and_used_from_then_on(start_as_user, device, 
     predicted = agent.ask("root_prepare", check=True, become=True)
     assert predicted["changed"] and not os.path.exists(wanted) and agent.call("facts", quick=True)["root"] == home
     reply = agent.ask("root_prepare", become=True)
-    assert reply["changed"] and reply["data"] == {"root": wanted} and reply["diff"] == [home, wanted]
+    assert reply["changed"] and reply["data"] == {"root": wanted} and reply["diff"] == {"before": home, "after": wanted}
     assert os.stat(wanted).st_mode & 0o777 == 0o755
     assert agent.call("facts", quick=True)["root"] == wanted
     assert agent.call("facts", become=True, quick=True)["root"] == wanted

@@ -20,7 +20,7 @@ def test_the_fastest_mode_comes_from_the_board_s_own_table(start_as_root, tmp_pa
     needs_reboot = reply["data"]["reboot_needed"]
     assert reply["data"]["mode"] == (names[BOARDS[board]["default"]] if needs_reboot else fastest)
     before = names[BOARDS[board]["default"]]
-    assert reply["diff"] == (None if before == fastest else [before, fastest])
+    assert reply["diff"] == (None if before == fastest else {"before": before, "after": fastest})
     assert fact["default"] == BOARDS[board]["default"] == fact["mode"]["id"]
     assert fact["mode"]["name"] == names[fact["default"]]
     assert not fact["status_lies"] and fact["drift"] == []
@@ -62,7 +62,7 @@ def test_a_mode_is_set_and_read_back(start_as_root, tmp_path):
     assert device.read("/var/lib/nvpmodel/status") == "pmode:0005\n"
     assert not any("-m" in call for call in device.calls("nvpmodel"))
     reply = agent.ask("nvpmodel", mode="fastest")
-    assert reply["changed"] and reply["diff"] == ["MODE_10W_DESKTOP", "MODE_20W_6CORE"]
+    assert reply["changed"] and reply["diff"] == {"before": "MODE_10W_DESKTOP", "after": "MODE_20W_6CORE"}
     assert reply["data"] == {
         "mode": "MODE_20W_6CORE",
         "id": 8,

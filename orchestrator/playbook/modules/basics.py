@@ -29,6 +29,7 @@ def debug(task: TaskContext, args: dict[str, Any]) -> Outcome:
 
 @module(
     "assert",
+    raw=("that",),
     that=Argument("any", "one condition or a list of conditions", required=True),
     fail_msg=Argument("str", "what to say when one does not hold"),
     success_msg=Argument("str", "what to say when all hold"),
@@ -55,11 +56,13 @@ def set_fact(task: TaskContext, args: dict[str, Any]) -> Outcome:
     return Outcome(data={"ansible_facts": args["facts"]})
 
 
-@module("ping")
+@module("ping", data=Argument("str", "what to answer; `crash` fails", "pong"))
 def ping(task: TaskContext, args: dict[str, Any]) -> Outcome:
     """Ask the agent for a sign of life."""
-    reply = task.device.call("ping", {})
-    return Outcome(data={"ping": "pong", **reply.data}, message="pong")
+    if args["data"] == "crash":
+        raise ActionError("boom", "ping was asked to crash")
+    task.device.call("ping", {})
+    return Outcome(data={"ping": args["data"]}, message=args["data"])
 
 
 def _command(task: TaskContext, call: dict[str, Any]) -> Outcome:
@@ -75,7 +78,7 @@ def _command(task: TaskContext, call: dict[str, Any]) -> Outcome:
     return Outcome(True, data, message=data["stdout"].strip().splitlines()[0] if data["stdout"].strip() else "")
 
 
-_SHARED = {
+_SHARED: dict[str, Any] = {
     "chdir": Argument("str", "folder to run in"),
     "timeout_s": Argument("int", "seconds after which it is ended", 300),
 }

@@ -121,7 +121,7 @@ def connections(options: argparse.Namespace) -> Connections:
     """Connections with what the command line says about users, passwords and host keys."""
     from orchestrator.runs.connections import Connections, LoginOptions
 
-    login = LoginOptions(options.user, passwords(options), options.accept_new_host_keys)
+    login = LoginOptions(options.user, passwords(options), options.accept_new_host_keys, tuple(options.inventory or ()))
     return Connections(project_home(), login)
 
 

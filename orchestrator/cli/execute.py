@@ -96,6 +96,7 @@ def execute(
             write_reports(result, directory, options)
             events(RunFinished(run=run, result=result))
             journal.close()
+            links.close()
     return CONFIGURATION if runner.misconfigured else exit_code(result)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orchestrator.errors import FleetError
+from orchestrator.errors import ChangedHostKeyError, FleetError, UnknownHostKeyError
 from orchestrator.inventory.settings import settings
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class LoginOptions:
     passwords: Mapping[str, str] | None = None
     """`ansible_password`, `ansible_become_password` asked for on the terminal."""
     accept_new: bool = False
+    inventory: tuple[str, ...] = ()
+    """The inventories of the command line, so that a remedy can be typed as it stands."""
 
 
 class Connections:
@@ -62,15 +65,26 @@ class Connections:
         """
         from orchestrator.devices.device import Device
 
-        variables = dict(host.variables)
+        # As in Ansible, what the inventory says of a host is closer to it than what the command line says of all.
+        variables = {**(self.login.passwords or {}), **host.variables}
         if self.login.user:
             variables.setdefault("ansible_user", self.login.user)
-        variables.update(self.login.passwords or {})
         if self.login.accept_new:
             variables["fleet_host_key_checking"] = "accept-new"
         device = Device(host.name, settings(replace(host, variables=variables)), known_hosts=self._known_hosts)
-        device.connect()
+        try:
+            device.connect()
+        except (UnknownHostKeyError, ChangedHostKeyError) as problem:
+            if problem.remedy.startswith("fleet trust"):
+                problem.remedy += "".join(f" -i {shlex.quote(source)}" for source in self.login.inventory)
+            raise
         return device
+
+    def close(self) -> None:
+        """Close what devices share; for the end of a command."""
+        from orchestrator.devices.links import close_shared
+
+        close_shared()
 
 
 def for_each(
@@ -92,7 +106,9 @@ def for_each(
                 device.close()
 
     with ThreadPoolExecutor(max_workers=min(forks, max(1, len(hosts)))) as pool:
-        return dict(zip((host.name for host in hosts), pool.map(one, hosts), strict=True))
+        found = dict(zip((host.name for host in hosts), pool.map(one, hosts), strict=True))
+    connections.close()
+    return found
 
 
 def statuses(found: Mapping[str, Any]) -> int:

@@ -8,7 +8,7 @@ from orchestrator.engines.key import engine_key, engine_parts
 from orchestrator.engines.plan import BUILD, REUSE, REVALIDATE, EnginePlan, Rung, decide
 from orchestrator.engines.verdicts import Tolerance, verdict_digest
 from orchestrator.engines.work import BLOCKED, Work
-from orchestrator.errors import BlockedError
+from orchestrator.errors import ActionError, BlockedError
 from orchestrator.models import operators
 from orchestrator.playbook.context import TaskContext
 from orchestrator.playbook.modules import Argument, Outcome, module
@@ -16,6 +16,8 @@ from orchestrator.playbook.modules import Argument, Outcome, module
 if TYPE_CHECKING:
     from orchestrator.models.exports import Export
     from orchestrator.models.spec import ModelSpec, Variant
+
+SYSTEM_ROOT = "/var/lib/fleet"
 
 
 @module(
@@ -36,6 +38,8 @@ def engine_plan(task: TaskContext, args: dict[str, Any]) -> Outcome:
         task.run.models.find(str(name), task.state_of_host.host) for name in task.run.options.models or args["models"]
     ]
     device = task.device
+    if not task.check:
+        _settle_root(task)
     # Three questions in one round trip.
     engines = device.submit("engines", {"keys": None})
     releases = device.submit("release_status", {"models": None})
@@ -67,6 +71,21 @@ def engine_plan(task: TaskContext, args: dict[str, Any]) -> Outcome:
             _foretell(work)
         report(task, works)
     return Outcome(changed, {"engines": summary}, message=message)
+
+
+def _settle_root(task: TaskContext) -> None:
+    """Have fleet_root where the inventory wants it, else in /var/lib/fleet, where applications find engines.
+
+    Without the right to make that folder, and where engines lie in the user's home already, it stays there.
+    """
+    device = task.device
+    if device.settings.root:
+        device.call("root_prepare", {"path": device.settings.root})
+    elif device.root != SYSTEM_ROOT and not device.call("release_status", {"models": None}).data["models"]:
+        try:
+            device.call("root_prepare", {"path": SYSTEM_ROOT})
+        except ActionError as problem:
+            task.note(f"engines go to {device.root}: {SYSTEM_ROOT} cannot be made ({problem.what})")
 
 
 def _foretell(work: Work) -> None:

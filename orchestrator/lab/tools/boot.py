@@ -30,10 +30,13 @@ def boot() -> dict[str, Any]:
             service["active"] = bool(service.get("enabled")) and not service.get("broken")
             service["failed"] = bool(service.get("enabled")) and bool(service.get("broken"))
         _files(profile)
-        _power(profile, state)
+        # A profile without these is a plain Linux machine, no Jetson.
+        if "power" in profile:
+            _power(profile, state)
         _proc(profile, state)
-        _thermal(profile["thermal"])
-        _fan(profile["fan"])
+        _thermal(profile.get("thermal", {}))
+        if "fan" in profile:
+            _fan(profile["fan"])
     open(device.LAB + "/kmsg", "w", encoding="utf-8").close()
     os.chmod(device.LAB + "/kmsg", 0o666)  # the kernel writes here, whoever it kills
     device.kernel_log(f"Linux version {profile['kernel']} ({profile['title']}, virtual)")
@@ -47,7 +50,7 @@ def _first_boot(profile: dict[str, Any], state: dict[str, Any]) -> None:
     state.setdefault("services", {name: dict(value) for name, value in profile["services"].items()})
     state.setdefault("default_target", profile["default_target"])
     state.setdefault("sudo", dict(profile["sudo"]))
-    state.setdefault("mode", profile["power"]["default"])
+    state.setdefault("mode", profile["power"]["default"] if "power" in profile else None)
 
 
 def _files(profile: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import secrets
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,42 +89,50 @@ def infer(
 
 
 def _cut(arrays: Mapping[str, Any], shapes: Mapping[str, Any]) -> list[tuple[dict[str, Any], int | None]]:
-    """Launches, each with the number of rows that count (None where axis 0 is no batch)."""
+    """Launches, each with the number of rows that count (None where axis 0 is no batch).
+
+    Args:
+        shapes: per input `dtype` and `shape` (-1 where open), and then `min` and `max`; from the engine's key.
+
+    Raises:
+        ModelError: what was given does not fit the engine.
+    """
     import numpy as np
 
-    for name, array in arrays.items():
-        if name not in shapes:
-            raise ModelError(f"the engine has no input '{name}'", f"it has {', '.join(shapes)}", nearest(name, shapes))
-        expected = shapes[name]["shape"]
-        row = array.shape[1:]
-        fits = [e in (-1, a) for e, a in zip(expected[1:], row, strict=False)]
-        whole = len(array.shape) == len(expected) + 1 or (len(row) == len(expected) - 1 and all(fits))
-        if not whole:
-            raise ModelError(f"input '{name}' has shape {list(array.shape)}", f"the engine takes {expected}")
     missing = [name for name in shapes if name not in arrays]
     if missing:
-        raise ModelError(f"no values for {', '.join(missing)}", f"given: {', '.join(arrays)}")
-    counts = {name: len(array) for name, array in arrays.items()}
+        remedy = nearest(missing[0], arrays) or "name the arrays as the model's inputs"
+        raise ModelError(f"no values for input {', '.join(missing)}", f"given: {', '.join(arrays) or 'nothing'}", remedy)
+    # Files of samples hold labels too; they are not for the engine.
+    arrays = {name: arrays[name] for name in shapes}
+    counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
     if len(set(counts.values())) != 1 or not next(iter(counts.values())):
         raise ModelError("the inputs hold different numbers of samples, or none", str(counts))
-    count = next(iter(counts.values()))
     cast = {name: np.asarray(array).astype(shapes[name]["dtype"], copy=False) for name, array in arrays.items()}
-    # Axis 0 is a batch where every input has it, equally open.
-    ranges = [((s.get("min") or s["shape"])[:1], (s.get("max") or s["shape"])[:1]) for s in shapes.values()]
-    sizes = {(low[0], high[0]) if low else None for low, high in ranges}
-    if (
-        len(sizes) != 1
-        or None in sizes
-        or any(array.ndim != len(shapes[name]["shape"]) for name, array in cast.items())
-    ):
+    batch = _batch(shapes.values())
+    for name, array in cast.items():
+        expected = shapes[name]["shape"]
+        row = expected[1:] if batch else expected
+        if array.ndim != len(row) + 1 or any(e not in (-1, a) for e, a in zip(row, array.shape[1:], strict=True)):
+            wanted = ["samples", *("any" if size == -1 else size for size in row)]
+            raise ModelError(f"input '{name}' has shape {list(array.shape)}", f"the engine takes {wanted}")
+    count = next(iter(counts.values()))
+    if batch is None:
         return [({name: array[i] for name, array in cast.items()}, None) for i in range(count)]
-    least, most = next((size for size in sizes if size), (1, 1))
+    least, most = batch
     pieces: list[tuple[dict[str, Any], int | None]] = []
     for start in range(0, count, most):
         rows = list(range(start, min(start + most, count)))
         filled = rows + [rows[-1]] * max(0, least - len(rows))
         pieces.append(({name: array[filled] for name, array in cast.items()}, len(rows)))
     return pieces
+
+
+def _batch(shapes: Iterable[Mapping[str, Any]]) -> tuple[int, int] | None:
+    """Smallest and largest batch, where axis 0 of every input is equally wide or equally open; else None."""
+    ranges = [((s.get("min") or s["shape"])[:1], (s.get("max") or s["shape"])[:1]) for s in shapes]
+    sizes = {(low[0], high[0]) if low else None for low, high in ranges}
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 def run_launches(

@@ -112,6 +112,6 @@ def for_each(
 
 
 def statuses(found: Mapping[str, Any]) -> int:
-    """The exit code: 1 for a mistake of the user's, else 2 where a device failed and 4 where one was unreachable, added."""
+    """The exit code: 1 for a mistake of the user's, else 2 for a failed device plus 4 for an unreachable one."""
     codes = {problem.exit_code for problem in found.values() if isinstance(problem, FleetError)}
     return 1 if 1 in codes else sum(codes)

@@ -18,14 +18,18 @@ def release_status(args, context):
     """What is in force.
 
     data:
-        models ({name: {"current": release or None, "releases": [release, oldest first], "engines": those of current}})
+        models ({name: {"current": release or None, "releases": [release, oldest first], "engines": those of current}});
+            each engine has key, file, sha256, and present: whether its file is still in the release
     """
     root = context.root
     status = {}
     for model in releases.models(root) if args.models is None else args.models:
         now = releases.current(root, model)
         document = releases.describe(root, model, now) if now else None
-        engines = document.get("engines", []) if document else []
+        engines = []
+        for entry in document.get("engines", []) if document else []:
+            present = os.path.isfile(os.path.join(root.releases(model), now, entry["file"]))
+            engines.append(dict(entry, present=present))
         status[model] = {"current": now, "releases": releases.all_releases(root, model), "engines": engines}
     return Result(data={"models": status})
 
@@ -127,14 +131,21 @@ def _data(root, model, release, previous, removed):
 
 
 def _holds(root, model, release, wanted):
-    """Whether a release is made of just these engines and still has their files."""
+    """Whether a release is made of just these engines and still has their bytes."""
     document = releases.describe(root, model, release)
     folder = os.path.join(root.releases(model), release)
     return (
         document is not None
         and document.get("engines") == wanted
-        and all(os.path.isfile(os.path.join(folder, entry["file"])) for entry in wanted)
+        and all(_same_bytes(root, os.path.join(folder, entry["file"]), entry) for entry in wanted)
     )
+
+
+def _same_bytes(root, path, entry):
+    """Whether a file of a release is the engine it was made of; the engine itself was hashed a moment ago."""
+    if not os.path.isfile(path):
+        return False
+    return os.path.samefile(path, root.engine(entry["key"])) or sha256_of(path) == entry["sha256"]
 
 
 def _proved(root, model, entry):

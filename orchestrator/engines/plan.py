@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +70,7 @@ def decide(
     sources: Mapping[str, Any],
     model: str,
     batch: int,
+    active: Collection[str] = (),
     force: bool = False,
 ) -> list[Step]:
     """One step per rung.
@@ -78,6 +79,7 @@ def decide(
         rungs: the ladder, best first.
         on_device: what the agent's `engines` action returned: key -> {passport, intact, present}.
         sources: what the ONNX was exported from, to say why a graph differs.
+        active: keys of the engines in force, to say what differs from them.
         force: build whatever the device can have.
     """
     steps = []
@@ -89,7 +91,7 @@ def decide(
         elif force:
             step = Step(rung, BUILD, "forced")
         elif state is None or passport is None:
-            step = Step(rung, BUILD, why_new(rung, on_device, sources, model=model, batch=batch))
+            step = Step(rung, BUILD, why_new(rung, on_device, sources, model=model, batch=batch, active=active))
         else:
             step = _known(rung, state, passport)
         step.passport = passport
@@ -115,25 +117,36 @@ def _known(rung: Rung, state: Mapping[str, Any], passport: Mapping[str, Any]) ->
 
 
 def why_new(
-    rung: Rung, on_device: Mapping[str, Mapping[str, Any]], sources: Mapping[str, Any], *, model: str, batch: int
+    rung: Rung,
+    on_device: Mapping[str, Mapping[str, Any]],
+    sources: Mapping[str, Any],
+    *,
+    model: str,
+    batch: int,
+    active: Collection[str] = (),
 ) -> str:
-    """Why no engine of this key exists: what changed since the newest engine of the same model, batch and precision."""
+    """Why no engine of this key exists: what changed since the engine of this model, batch and precision in force.
+
+    Where none is in force it is the newest.
+    """
     older = [
-        state["passport"]
-        for state in on_device.values()
+        (key in active, state["passport"])
+        for key, state in on_device.items()
         if state.get("passport") and state["passport"].get("model") == model and state["passport"].get("parts")
     ]
     if not older:
         return "no engine yet"
 
-    def likeness(passport: Mapping[str, Any]) -> tuple[bool, bool, float]:
+    def likeness(found: tuple[bool, Mapping[str, Any]]) -> tuple[bool, bool, bool, float]:
+        in_force, passport = found
         return (
             passport.get("batch") == batch,
             passport["parts"].get("precision") == rung.precision,
+            in_force,
             passport.get("built_at") or 0.0,
         )
 
-    nearest = max(older, key=likeness)
+    _, nearest = max(older, key=likeness)
     words = changes(nearest["parts"], rung.parts)
     if nearest["parts"].get("onnx") != rung.parts.get("onnx"):
         why = source_changes(nearest.get("sources") or {}, sources)

@@ -73,7 +73,9 @@ def _factory(source: Source) -> torch.nn.Module:
         if not hasattr(target, part):
             known = [name for name in vars(target) if callable(getattr(target, name)) and not name.startswith("_")]
             why = near(part, known, "function")
-            raise ModelError(f"module '{module_name}' ({module.__file__}) has no '{part}'", why)
+            raise ModelError(
+                f"module '{module_name}' ({module.__file__}) has no '{part}'", why, "mend `source.factory`"
+            )
         target = getattr(target, part)
     try:
         network = target(*source.args, **source.kwargs)

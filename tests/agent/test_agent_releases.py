@@ -56,8 +56,18 @@ def test_activation_switches_a_symlink_to_a_whole_release(agent, root):
                 "current": "r1",
                 "releases": ["r1"],
                 "engines": [
-                    {"key": "k1", "file": "b0.engine", "sha256": hashlib.sha256(b"engine k1").hexdigest()},
-                    {"key": "k2", "file": "b1.engine", "sha256": hashlib.sha256(b"engine k2").hexdigest()},
+                    {
+                        "key": "k1",
+                        "file": "b0.engine",
+                        "sha256": hashlib.sha256(b"engine k1").hexdigest(),
+                        "present": True,
+                    },
+                    {
+                        "key": "k2",
+                        "file": "b1.engine",
+                        "sha256": hashlib.sha256(b"engine k2").hexdigest(),
+                        "present": True,
+                    },
                 ],
             }
         }

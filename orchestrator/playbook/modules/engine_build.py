@@ -152,7 +152,7 @@ def _build(task: TaskContext, work: Work, step: Step) -> None:
         task.device.call("job_remove", {"id": name})
     detail = f"{spec.name} {rung.precision}"
     task.state("building", detail)
-    task.device.call("job_start", {"id": name, "kind": "build", "spec": job})
+    _start(task, name, rung.key, job)
     result = task.device.follow_job(name, _progress(task, "building", detail))
     if result["state"] in ("lost", "cancelled"):
         raise ActionError(
@@ -164,6 +164,17 @@ def _build(task: TaskContext, work: Work, step: Step) -> None:
     work.timing_cache = bucket if spec.build.timing_cache else None
     for warning in work.build.get("warnings") or []:
         task.note(f"{work.title}: {warning}")
+
+
+def _start(task: TaskContext, name: str, key: str, job: dict[str, Any]) -> None:
+    request = {"id": name, "kind": "build", "spec": job}
+    started = task.device.call("job_start", request).data
+    # A job that is done is attached to as well, but what it built may have been damaged or lost since.
+    if started["attached"] and started["state"] == "done":
+        engine = task.device.call("engines", {"keys": [key]}).data["engines"][key]
+        if not engine["intact"]:
+            task.device.call("job_remove", {"id": name})
+            task.device.call("job_start", request)
 
 
 def _bucket(facts: dict[str, Any], power_mode: str | None) -> str:

@@ -50,9 +50,9 @@ def engine_plan(task: TaskContext, args: dict[str, Any]) -> Outcome:
         mode = device.submit("nvpmodel", {"mode": asked, "allow_reboot": True}, check=True)
     on_device = engines.result().data["engines"]
     power_mode = mode.result().data["mode"] if mode else None
+    task.scratch["releases"] = releases.result().data["models"]
     works = [_plan(task, spec, variant, on_device, power_mode) for spec in specs for variant in spec.variants()]
     task.scratch["engines"] = works
-    task.scratch["releases"] = releases.result().data["models"]
     summary = [
         {"model": w.spec.name, "batch": w.variant.batch, "action": w.plan.action, "reason": w.plan.reason}
         for w in works
@@ -125,8 +125,15 @@ def _plan(
         work.settle(BLOCKED, problem.what, problem)
         return work
     rungs = [_rung(task, spec, precision, export, power_mode) for precision in _ladder(task, spec)]
+    release = task.scratch["releases"].get(spec.name) or {}
     steps = decide(
-        rungs, on_device, sources=export.sources, model=spec.name, batch=variant.batch, force=task.run.options.force
+        rungs,
+        on_device,
+        sources=export.sources,
+        model=spec.name,
+        batch=variant.batch,
+        active=[engine["key"] for engine in release.get("engines") or ()],
+        force=task.run.options.force,
     )
     work.plan.steps = steps
     if work.plan.action == "blocked":

@@ -116,12 +116,17 @@ def engine_activate(task: TaskContext, args: dict[str, Any]) -> Outcome:
             continue
         wanted = [{"key": w.step.rung.key, "file": w.file} for w in mine if w.step]
         state = current.get(model) or {}
-        if state.get("current") and _same(state["engines"], wanted):
+        # An engine that was built again has the same key and other bytes.
+        standing = not any(work.action == BUILT for work in mine)
+        if state.get("current") and standing and _same(state["engines"], wanted):
             releases[model] = state["current"]
             continue
         task.state("activating", model)
         call = {"model": model, "engines": wanted, "release": task.run.id, "keep": args["keep"]}
-        releases[model] = task.device.call("release_activate", call).data["release"]
+        reply = task.device.call("release_activate", call)
+        releases[model] = reply.data["release"]
+        if not reply.changed:
+            continue
         switched.append(model)
         try:
             _tell(task, mine[0])
@@ -142,10 +147,12 @@ def engine_activate(task: TaskContext, args: dict[str, Any]) -> Outcome:
 
 
 def _same(active: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> bool:
+    """Whether the active release has just these engines, and their files."""
+
     def pairs(engines: list[dict[str, Any]]) -> set[tuple[str, str]]:
         return {(engine["key"], engine["file"]) for engine in engines}
 
-    return pairs(active) == pairs(wanted)
+    return pairs(active) == pairs(wanted) and all(engine["present"] for engine in active)
 
 
 def _tell(task: TaskContext, work: Work) -> None:

@@ -1,4 +1,4 @@
-"""One project with a virtual lab for all tests of this folder, and the digits classifier deployed to its five devices."""
+"""One project with a virtual lab for all tests of this folder, and the digits deployed to its five devices."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ for folder in (HERE, HERE.parent / "models"):
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
 
-from deploy_project import REPOSITORY, Done, Project  # noqa: E402
-
-NEEDED = ("torch", "onnx", "onnxruntime", "onnxslim", "polygraphy", "asyncssh", "jsonschema")
+from deploy_project import REPOSITORY, Done, Project, open_project  # noqa: E402
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,28 +28,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project whose devices are served by the embedded SSH server."""
     yield from open_project(tmp_path_factory.mktemp("project"))
-
-
-def open_project(folder: Path) -> Iterator[Project]:
-    """A new project; its lab is stopped and deleted in the end, whatever happens."""
-    from importlib.util import find_spec
-
-    absent = [name for name in NEEDED if find_spec(name) is None]
-    if absent:
-        pytest.skip(f"the export and lab extras are not installed: {', '.join(absent)}")
-    project = Project(folder)
-    try:
-        probe = project.fleet("lab", "up", "-i", project.spare, "--limit", "worn-01", code=None)
-        if probe.code and "namespaces" in probe.err:
-            pytest.skip(probe.err.strip())
-        assert probe.code == 0, probe.text
-        yield project
-    finally:
-        from orchestrator.lab.lab import Lab
-        from orchestrator.lab.server import forget
-
-        Lab(project.home / "lab").down()
-        forget(project.home / "lab")
 
 
 @pytest.fixture(scope="session")

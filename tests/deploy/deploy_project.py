@@ -1,4 +1,4 @@
-"""A user's project folder with virtual Jetsons: runs `fleet` in it, keeps every result to its schema, looks on disks."""
+"""A user's project with virtual Jetsons: runs `fleet` in it, holds results against their schema, looks on disks."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((REPOSITORY / "orchestrator/reports/result.schema.json").read_text())
+
+NEEDED = ("torch", "onnx", "onnxruntime", "onnxslim", "polygraphy", "asyncssh", "jsonschema")
 
 # Names of the five devices of inventory/lab.yml, and the opset that each one's JetPack takes.
 OPSETS = {"nano-01": 13, "agx-xavier-01": 13, "xavier-nx-01": 16, "orin-nano-01": 17, "agx-orin-01": 17}
@@ -85,8 +90,6 @@ class Project:
 
     def fleet(self, *args: str | Path, code: int | None = 0, program: list[str] | None = None) -> Done:
         """Run `fleet` here; the exit code must be `code` (None: any) and nobody may see a traceback."""
-        import time
-
         command = [*(program or [sys.executable, "-m", "orchestrator"]), *map(str, args)]
         started = time.monotonic()
         done = subprocess.run(
@@ -181,6 +184,28 @@ class Project:
     def write_model(self, write: Callable[..., Path], **changes: Any) -> Path:
         """Put one of the small models (tests/models/zoo.py) into a folder of its own below `models`."""
         return write(self.models / write.__name__, **changes)
+
+
+def open_project(folder: Path) -> Iterator[Project]:
+    """A new project; its lab is stopped and deleted in the end, whatever happens."""
+    from importlib.util import find_spec
+
+    absent = [name for name in NEEDED if find_spec(name) is None]
+    if absent:
+        pytest.skip(f"the export and lab extras are not installed: {', '.join(absent)}")
+    project = Project(folder)
+    try:
+        probe = project.fleet("lab", "up", "-i", project.spare, "--limit", "worn-01", code=None)
+        if probe.code and "namespaces" in probe.err:
+            pytest.skip(probe.err.strip())
+        assert probe.code == 0, probe.text
+        yield project
+    finally:
+        from orchestrator.lab.lab import Lab
+        from orchestrator.lab.server import forget
+
+        Lab(project.home / "lab").down()
+        forget(project.home / "lab")
 
 
 def _content(path: Path) -> str:

@@ -157,7 +157,7 @@ def test_infer_gives_what_pytorch_gives(project: Project, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("model", "arrays", "code", "words"),
     [
-        ("digits", {"picture": (2, 1, 8, 8)}, 1, ["nano-01: the engine has no input 'picture'", "it has image"]),
+        ("digits", {"picture": (2, 1, 8, 8)}, 1, ["nano-01: ", "image", "picture"]),
         ("digits", {"image": (2, 1, 9, 9)}, 1, ["input 'image' has shape [2, 1, 9, 9]", "[-1, 1, 8, 8]"]),
         ("digits", {"image": (0, 1, 8, 8)}, 1, ["different numbers of samples, or none"]),
         ("digitz", {"image": (2, 1, 8, 8)}, 2, ["no model 'digitz' is active here", "did you mean 'digits'?"]),
@@ -180,12 +180,12 @@ def test_infer_refuses_what_the_engine_cannot_take(
 def test_facts_are_named_as_documented(project: Project) -> None:
     done = project.fleet("facts", "-i", project.lab, "--json")
     facts = json.loads(done.out)
-    names = (
-        "module soc compute_capability l4t jetpack python cuda cudnn tensorrt trtexec ram_bytes swap_bytes "
-        "disk_free_bytes power_mode clocks dla_cores precisions"
-    ).split()
+    names = {
+        *("module", "soc", "compute_capability", "l4t", "jetpack", "python", "cuda", "cudnn", "tensorrt", "trtexec"),
+        *("ram_bytes", "swap_bytes", "disk_free_bytes", "power_mode", "clocks", "dla_cores", "precisions"),
+    }
     for host in OPSETS:
-        assert set(names) <= set(facts[host])
+        assert names <= set(facts[host])
         assert facts[host]["virtual"] is True
     seen = {host: (f["jetpack"], f["tensorrt"], f["power_mode"]) for host, f in facts.items()}
     assert seen["nano-01"] == ("4.6.1", "8.2.1", "MAXN")

@@ -62,7 +62,7 @@ def test_no_link_changes_where_every_rung_fails(project: Project, overflowed, op
 
 
 def test_int8_is_blocked_on_a_nano_before_any_push(project: Project) -> None:
-    spec = project.write_model(zoo.plain_onnx, precisions=["int8"])
+    spec = project.write_model(zoo.plain_onnx, batches=[2], precisions=["int8"])
     done = project.deploy("-i", project.lab, *NANO, "-m", spec, code=2)
     engine, host = done.engine("nano-01", "plain"), done.host("nano-01")
     assert engine["action"] == "blocked"
@@ -74,7 +74,7 @@ def test_int8_is_blocked_on_a_nano_before_any_push(project: Project) -> None:
 
 
 def test_int8_falls_to_the_next_rung_on_a_nano(project: Project) -> None:
-    spec = project.write_model(zoo.plain_onnx, precisions=["int8", "fp16"])
+    spec = project.write_model(zoo.plain_onnx, batches=[2], precisions=["int8", "fp16"])
     engine = project.deploy("-i", project.lab, *NANO, "-m", spec).engine("nano-01", "plain")
     assert (engine["action"], engine["precision"]) == ("built", "fp16")
     assert [(r["precision"], r["action"]) for r in engine["rungs"]] == [("int8", "unsupported"), ("fp16", "built")]
@@ -82,7 +82,7 @@ def test_int8_falls_to_the_next_rung_on_a_nano(project: Project) -> None:
 
 
 def test_layernorm_at_opset_17_is_blocked_where_tensorrt_lacks_it(project: Project) -> None:
-    spec = project.write_model(zoo.layernorm, opset=17, name="forced")
+    spec = project.write_model(zoo.layernorm, opset=17, name="forced", batches=[3])
     hosts = ("nano-01", "xavier-nx-01", "orin-nano-01", "agx-orin-01")
     done = project.deploy("-i", project.lab, "-l", ":".join(hosts), "-m", spec, code=2)
     nx = done.host("xavier-nx-01")

@@ -22,9 +22,9 @@ def tell(project: Project):
     with project.state(HOST) as state:
         state["services"]["recognizer.service"] = {"enabled": True, "active": True, "failed": False}
 
-    def deploy(after: dict[str, Any], *options: str, code: int = 0) -> Done:
-        spec = zoo.plain_onnx(project.models / "told", after=after)
-        return project.deploy("-i", project.spare, "-l", HOST, "-m", spec, *options, code=code)
+    def deploy(after: dict[str, Any], batch: int = 4, code: int = 0) -> Done:
+        spec = zoo.plain_onnx(project.models / "told", after=after, batches=[batch])
+        return project.deploy("-i", project.spare, "-l", HOST, "-m", spec, code=code)
 
     return deploy
 
@@ -45,18 +45,18 @@ def test_the_application_is_told_when_an_engine_is_switched(project: Project, te
 
 
 @pytest.mark.parametrize(
-    ("after", "words"),
+    ("batch", "after", "words"),
     [
-        ({"service": "nobody-knows-it"}, ["nobody-knows-it"]),
-        ({"command": "echo out of paper >&2; exit 3"}, ["exit code 3", "out of paper"]),
-        ({"command": ["/usr/bin/no-such-command"]}, ["no-such-command"]),
+        (5, {"service": "nobody-knows-it"}, ["nobody-knows-it"]),
+        (6, {"command": "echo out of paper >&2; exit 3"}, ["exit code 3", "out of paper"]),
+        (7, {"command": ["/usr/bin/no-such-command"]}, ["no-such-command"]),
     ],
     ids=["unit", "shell", "argv"],
 )
 def test_a_failing_step_is_reported_and_the_engine_stays_active(
-    project: Project, tell, after: dict[str, Any], words: list[str]
+    project: Project, tell, batch: int, after: dict[str, Any], words: list[str]
 ) -> None:
-    done = tell(after, "--force", code=2)
+    done = tell(after, batch, code=2)
     host = done.host(HOST)
     error = host["error"]
     assert error["what"].startswith("plain is active, but its `after` step failed")

@@ -106,7 +106,7 @@ class Device:
                 keep = [listener.fileno()]
                 user, password = str(profile.get("user", "nvidia")), str(profile.get("password", "nvidia"))
                 server = embedded_server(listener, user, password)
-            lent = mounts(Python(**self.spec["python"]))
+            lent = mounts(Python(**self.spec["python"]), self.root)
             self.running = enter.start(str(self.root), lent, hostname, server, keep)
         finally:
             listener.close()

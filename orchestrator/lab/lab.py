@@ -325,8 +325,6 @@ class Lab:
 
 def _stamp(profile: str) -> list[Any]:
     """Changes when the profile's file does."""
-    from orchestrator.lab.profile import profile_file
+    from orchestrator.lab.profile import profile_stamp
 
-    file = profile_file(profile)
-    status = file.stat()
-    return [str(file), status.st_mtime_ns, status.st_size]
+    return profile_stamp(profile)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class Python:
     version: str
     asked: str
     """The version that the device's JetPack has, like `3.6`; differs from `version` where it is not installed."""
+    site: tuple[str, ...] = ()
+    """Its folders of installed packages."""
 
     @property
     def exact(self) -> bool:
         return self.version == self.asked or self.version.startswith(self.asked + ".")
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
@@ -41,7 +44,8 @@ def find_python(asked: str, explicit: str | None = None) -> Python:
         if found and (found.exact or explicit == candidate):
             return found
     own = Path(os.path.realpath(sys.executable))
-    return Python(str(own), sys.base_prefix, ".".join(map(str, sys.version_info[:3])), asked)
+    found = _probe(str(own), asked)
+    return found or Python(str(own), sys.base_prefix, ".".join(map(str, sys.version_info[:3])), asked)
 
 
 def _candidates(asked: str, explicit: str | None) -> Iterator[str]:
@@ -65,12 +69,13 @@ def _probe(executable: str, asked: str) -> Python | None:
     if not os.access(executable, os.X_OK):
         return None
     code = (
-        "import json,os,sys;"
-        "print(json.dumps([os.path.realpath(sys.executable),getattr(sys,'base_prefix',sys.prefix),sys.version.split()[0]]))"
+        "import json,os,site,sys;"
+        "print(json.dumps([os.path.realpath(sys.executable),getattr(sys,'base_prefix',sys.prefix),"
+        "sys.version.split()[0],site.getsitepackages()]))"
     )
     try:
         answer = subprocess.run([executable, "-I", "-S", "-c", code], capture_output=True, timeout=10, check=True)
-        real, prefix, version = json.loads(answer.stdout)
+        real, prefix, version, site = json.loads(answer.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return Python(real, prefix, version, asked)
+    return Python(real, prefix, version, asked, tuple(site))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.lab.pythons import Python
+from orchestrator.lab.tools import launcher
 
 COMMANDS = """
 [ awk base64 basename bash bunzip2 bzip2 cat chgrp chmod chown cksum clear cmp comm cp curl cut dash date dd df diff dir
@@ -64,12 +65,12 @@ FOREIGN_LIBRARIES = (
     "postgresql",
 )
 
-SITE_TOOLS = {"trtexec"}
-"""Emulated tools that import onnx and onnxruntime; all others start without site-packages, three times faster."""
-
 USER_ID = 1000
+SITE = ".lab/python-site"
+"""Stands for the site-packages of a lent Python: names the folders of the device that hold its packages."""
+
 TOOLS = Path(__file__).parent / "tools"
-FORMAT = 2
+FORMAT = 3
 """Of the root folder: a folder of another format is made again."""
 
 
@@ -122,14 +123,16 @@ def make_root(root: Path, profile: Mapping[str, Any], python: Python, user_key: 
     _lock_folders(root, user)
 
 
-def mounts(python: Python) -> list[Mount]:
-    """What the host lends to a device with this Python."""
+def mounts(python: Python, root: Path) -> list[Mount]:
+    """What the host lends to a device with this Python, in this root folder."""
     lent = [Mount("/usr", "/.lab/host/usr"), Mount(str(TOOLS), "/.lab/tools")]
     # A host whose /bin is not a part of /usr.
     own = [n for n in ("bin", "sbin", "lib", "lib64") if os.path.isdir(f"/{n}") and not os.path.islink(f"/{n}")]
     lent += [Mount(f"/{name}", f"/.lab/host/{name}") for name in own]
     if not _in_usr(python.prefix):
         lent.append(Mount(python.prefix, "/.lab/device-python"))
+        # What is installed for that Python on the host is none of the device's: its own folders come instead.
+        lent += [Mount(str(root / SITE), inside(folder, python)) for folder in python.site if os.path.isdir(folder)]
     if not _in_usr(sys.base_prefix):
         lent.append(Mount(sys.base_prefix, "/.lab/controller"))
     lent += [Mount(folder, f"/.lab/site/{n}") for n, folder in enumerate(site_folders())]
@@ -264,11 +267,43 @@ def _etc(root: Path, profile: Mapping[str, Any], user: str) -> None:
     _write(etc / "shadow", f"root:*:19000:0:99999:7:::\n{user}:{hashed}:19000:0:99999:7:::\n", 0o400)
     _write(etc / "hostname", hostname + "\n")
     _write(etc / "hosts", f"127.0.0.1 localhost\n127.0.1.1 {hostname}\n")
+    _write(etc / "login.defs", _LOGIN_DEFS)
+    _write(
+        etc / "sudoers",
+        "Defaults\tenv_reset\nroot\tALL=(ALL:ALL) ALL\n%sudo\tALL=(ALL:ALL) ALL\n#includedir /etc/sudoers.d\n",
+        0o440,
+    )
+    (etc / "sudoers.d").mkdir()
+    for name in ("profile.d", "systemd/system", "apt/sources.list.d", "ld.so.conf.d", "skel"):
+        (etc / name).mkdir(parents=True, exist_ok=True)
+    _write(
+        etc / "fstab",
+        "/dev/root            /                     ext4           defaults                                     0 1\n",
+    )
+    _write(etc / "timezone", "Etc/UTC\n")
     _write(etc / "nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n")
-    _write(etc / "profile", "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n")
+    _write(etc / "profile", _PROFILE)
     if os.path.exists("/etc/ld.so.cache"):
         shutil.copyfile("/etc/ld.so.cache", etc / "ld.so.cache")
     (etc / "localtime").symlink_to("/usr/share/zoneinfo/Etc/UTC")
+
+
+_LOGIN_DEFS = "UID_MIN 1000\nUID_MAX 60000\nGID_MIN 1000\nGID_MAX 60000\nUSERGROUPS_ENAB yes\n"
+
+_SUDOERS = """\
+Defaults\tenv_reset
+root\tALL=(ALL:ALL) ALL
+%sudo\tALL=(ALL:ALL) ALL
+#includedir /etc/sudoers.d
+"""
+
+_PROFILE = """\
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+for file in /etc/profile.d/*.sh; do
+    [ -r "$file" ] && . "$file"
+done
+unset file
+"""
 
 
 def password_hash(password: str) -> str:
@@ -287,8 +322,8 @@ def password_hash(password: str) -> str:
 
 def _lab(root: Path, profile: Mapping[str, Any], python: Python, host_key: str) -> None:
     lab = root / ".lab"
-    for mount in mounts(python):
-        if mount.target.startswith("/.lab/"):
+    for mount in mounts(python, root):
+        if mount.target.startswith("/.lab/") and mount.source != str(root / SITE):
             (root / mount.target[1:]).mkdir(parents=True, exist_ok=True)
     (lab / "proc").mkdir()
     _write(lab / "profile.json", json.dumps(profile, indent=1, default=str))
@@ -302,6 +337,7 @@ def _lab(root: Path, profile: Mapping[str, Any], python: Python, host_key: str) 
         environment.append("LD_LIBRARY_PATH=/.lab/controller/lib")
     environment.append("PYTHONDONTWRITEBYTECODE=1")
     _write(lab / "python", f'#!/bin/sh\n{" ".join(environment)} exec {inside(own)} "$@"\n', 0o555)
+    _python_packages(root, python)
     virtual = {
         "virtual": True,
         "profile": profile.get("name"),
@@ -313,15 +349,29 @@ def _lab(root: Path, profile: Mapping[str, Any], python: Python, host_key: str) 
     _write(root / "etc/fleet-virtual.json", json.dumps(virtual, indent=1) + "\n")
 
 
+def _python_packages(root: Path, python: Python) -> None:
+    """Where the device's Python finds packages: at Ubuntu's places. And how it sees the device's clock and disk."""
+    short = ".".join(python.version.split(".")[:2])
+    folders = [f"/usr/local/lib/python{short}/dist-packages", "/usr/lib/python3/dist-packages"]
+    folders.append(f"/usr/lib/python{short}/dist-packages")
+    look = "import os; exec(compile(open('/.lab/tools/standins/board_python.py').read(), 'board_python', 'exec'), {})\n"
+    (root / SITE).mkdir(parents=True)
+    _write(root / SITE / "board.pth", "".join(folder + "\n" for folder in folders) + look)
+    for folder in folders:
+        (root / folder[1:]).mkdir(parents=True, exist_ok=True)
+    if _in_usr(python.prefix):
+        # Debian's own Python looks at these places by itself.
+        _write(root / "usr/lib/python3/dist-packages/board.pth", look)
+
+
 def _tools(root: Path, profile: Mapping[str, Any]) -> None:
     for path, name in profile["tools"].items():
-        flags = "-S -E -s" if name not in SITE_TOOLS else "-s"
         target = root / str(path).lstrip("/")
         # Through the links /bin and /sbin, but never through a command lent from the host.
         target = target.parent.resolve() / target.name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-        _write(target, f'#!/bin/sh\nexec /.lab/python {flags} /.lab/tools/{name}.py "$@"\n', 0o555)
+        _write(target, launcher.script(name), 0o555)
 
 
 def _lock_folders(root: Path, user: str) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+
+from orchestrator.lab.profile import load_profile
 
 LAB = Path(__file__).resolve().parents[2] / "orchestrator" / "lab"
 PROFILES = sorted(path.stem for path in (LAB / "profiles").glob("*.yml"))
@@ -21,7 +22,7 @@ class Device:
 
     def __init__(self, root: Path, name: str) -> None:
         self.root = root
-        self.profile: dict[str, Any] = yaml.safe_load((LAB / "profiles" / f"{name}.yml").read_text())
+        self.profile: dict[str, Any] = load_profile(name)
         (root / ".lab").mkdir(parents=True)
         (root / ".lab" / "profile.json").write_text(json.dumps(self.profile))
         self.boot()

@@ -14,6 +14,7 @@ from typing import Any
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import device
+import effects
 import power
 
 
@@ -21,7 +22,8 @@ def boot() -> dict[str, Any]:
     """Bring the device's files to where a freshly booted board has them; returns the new state."""
     profile = device.profile()
     with device.changing() as state:
-        _first_boot(profile, state)
+        if "packages" not in state:
+            _first_boot(profile, state)
         state["boots"] = state.get("boots", 0) + 1
         state["boot_id"] = str(uuid.uuid4())
         state["booted_at"] = time.time()
@@ -44,13 +46,18 @@ def boot() -> dict[str, Any]:
 
 
 def _first_boot(profile: dict[str, Any], state: dict[str, Any]) -> None:
-    state.setdefault("packages", dict(profile["packages"]))
-    state.setdefault("held", [])
-    state.setdefault("groups", list(profile["groups"]))
-    state.setdefault("services", {name: dict(value) for name, value in profile["services"].items()})
-    state.setdefault("default_target", profile["default_target"])
-    state.setdefault("sudo", dict(profile["sudo"]))
-    state.setdefault("mode", profile["power"]["default"] if "power" in profile else None)
+    """What the image holds, before anybody changed it."""
+    state.update(
+        packages=dict(profile["packages"]),
+        held=list(profile.get("held", [])),
+        groups=list(profile["groups"]),
+        services={name: dict(value) for name, value in profile["services"].items()},
+        default_target=profile["default_target"],
+        sudo=dict(profile["sudo"]),
+        mode=profile["power"]["default"] if profile.get("power") else None,
+    )
+    for name in state["packages"]:
+        effects.place(name, profile)
 
 
 def _files(profile: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from trt_options import Options, Refused
 def main(argv: list[str]) -> int:
     profile = device.profile()
     trt = profile["tensorrt"]
-    binary = next((where for where, tool in profile["tools"].items() if tool == "trtexec"), "trtexec")
+    binary = "/usr/src/tensorrt/bin/trtexec"
     log = Log(trt["version"], " ".join([binary, *argv]))
     log.banner("RUNNING")
     if not argv or {"--help", "-h"} & {arg.split("=")[0] for arg in argv}:

@@ -1,0 +1,1 @@
+"""Tools that pycuda brings."""

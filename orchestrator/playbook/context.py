@@ -57,6 +57,9 @@ class HostContext:
     host: Host
     device: Device | None
     facts: dict[str, Any] | None = None
+    """As gathered last; templates see these."""
+    stale: bool = False
+    """Something has changed the device since the facts were gathered."""
     kept: dict[str, Any] = field(default_factory=dict)
     """From `register` and `set_fact`."""
     scratch: dict[str, Any] = field(default_factory=dict)
@@ -115,8 +118,8 @@ class TaskContext:
         self.state_of_host.kept.update(values)
 
     def forget_facts(self) -> None:
-        """The facts may have changed: gather them anew when somebody asks."""
-        self.state_of_host.facts = None
+        """The facts may have changed: gather them anew when a module asks."""
+        self.state_of_host.stale = True
 
     def power_changed(self, what: str) -> None:
         """The device was not at its intended power state; engines that stand are to be revalidated."""
@@ -124,10 +127,11 @@ class TaskContext:
 
 
 def gather(run: RunContext, host: HostContext) -> dict[str, Any]:
-    """The device's resolved facts; asked of the device once."""
-    if host.facts is None:
+    """The device's resolved facts; asked of the device once, and again where they have become stale."""
+    if host.facts is None or host.stale:
         if host.device is None:
             return {}
         host.facts = resolve(host.device.facts())
+        host.stale = False
         run.events(FactsGathered(host=host.host.name, facts=host.facts))
     return host.facts

@@ -28,7 +28,7 @@ OPSETS = {"nano-01": 13, "agx-xavier-01": 13, "xavier-nx-01": 16, "orin-nano-01"
 SPARE = """
 all:
   vars: {fleet_connection: lab, fleet_lab_profile: nano-jetpack-4.6.1, fleet_power_mode: fastest, fleet_clocks: max}
-  hosts: {worn-01: {}, told-01: {}, keys-01: {}}
+  hosts: {worn-01: {}, told-01: {}, keys-01: {}, cut-01: {}}
 """
 
 

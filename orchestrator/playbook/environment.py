@@ -86,7 +86,7 @@ class Environment(SandboxedEnvironment):
             missing = first_undefined(part)
             if missing is not None:
                 return missing
-        return "".join(map(str, parts))
+        return "".join(str(_with_lists(part)) for part in parts)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         value = super().getattr(obj, attribute)
@@ -136,6 +136,13 @@ def defined_only(_context: Any, value: Any) -> Any:
     return value
 
 
+def _with_lists(value: Any) -> Any:
+    """Tuples as lists, as they look once they are variables."""
+    if isinstance(value, dict):
+        return {key: _with_lists(item) for key, item in value.items()}
+    return [_with_lists(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
 def _flat(nodes: Iterable[Any]) -> Iterator[Any]:
     for node in nodes:
         if isinstance(node, jinja2.environment.TemplateModule):
@@ -181,12 +188,13 @@ def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, Iterator) else value
 
 
-def first_undefined(value: Any, *, elements: bool = True) -> Undefined | None:
+def first_undefined(value: Any, *, elements: bool = True) -> jinja2.Undefined | None:
     """Evaluate everything in a value; the first undefined one, or None.
 
     elements: whether what stands inside counts; without it only the value itself does.
     """
-    if isinstance(value, Undefined):
+    # Jinja2's own class too: it is what `x if condition` without an else gives.
+    if isinstance(value, jinja2.Undefined):
         return value
     if isinstance(value, (LazyDict, LazyList)):
         value.resolve()
@@ -245,7 +253,7 @@ def finished(value: Any) -> Any:
         return value
     if isinstance(value, str):
         return unsafe(value) if type(value) in (str, Unsafe) else unsafe(str(value))
-    if isinstance(value, Undefined):
+    if isinstance(value, jinja2.Undefined):
         value._fail_with_undefined_error()
     if isinstance(value, Vaulted):
         return value.reveal()
@@ -298,8 +306,10 @@ def _lookup(context: Any, name: str, /, *terms: Any, **options: Any) -> Any:
     if options.pop("wantlist", False):
         return _query(context, name, *terms, **options)
     found = _query(context, name, *terms, **options)
-    if isinstance(found, Undefined) or (not found and options.get("errors", "strict") != "strict"):
-        return found if isinstance(found, Undefined) else None
+    if isinstance(found, jinja2.Undefined):
+        return found
+    if not found and options.get("errors", "strict") != "strict":
+        return None
     if len(found) == 1:
         return found[0]
     return ",".join(found) if found and all(isinstance(item, str) for item in found) else found

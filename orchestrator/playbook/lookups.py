@@ -130,7 +130,7 @@ def _split(values: Any, separators: str) -> list[str]:
 
 def _first_found(terms: Terms, variables: Variables, options: Options) -> list[Any]:
     names: list[str] = []
-    skip, folder = options.get("skip", False), options.get("subdir", "files")
+    skip, folder = options.get("skip", False), options.get("subdir", "")
     for term in flatten(terms) or [{"files": options.get("files", []), "paths": options.get("paths", [])}]:
         given = term if isinstance(term, Mapping) else {"files": [term], "paths": options.get("paths", [])}
         files, paths = _split(given.get("files", []), ",;"), _split(given.get("paths", []), ",:;")

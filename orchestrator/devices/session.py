@@ -241,7 +241,8 @@ class Session:
             why = "the agent ended" + (f" with exit status {status}" if status else "")
             if said := self._complaints.last():
                 why += f"; last it said: {said}"
-        return ConnectError(f"lost the session with {self._link.address}", why)
+        remedy = "run the command again: a build that was started goes on, and is taken over"
+        return ConnectError(f"lost the session with {self._link.address}", why, remedy)
 
     def _finish(self, error: FleetError) -> None:
         with self._lock:

@@ -158,3 +158,12 @@ def _begin(writer: Any, log: str) -> None:
     os.dup2(handle, 2)
     os.close(handle)
     writer.send(("pid", os.getpid()))
+    threading.Thread(target=_end_with_controller, daemon=True).start()
+
+
+def _end_with_controller() -> None:
+    """A controller that is killed cannot end its worker, so the worker watches it."""
+    controller = multiprocessing.parent_process()
+    if controller is not None:
+        controller.join()
+        os._exit(1)

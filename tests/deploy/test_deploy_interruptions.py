@@ -43,6 +43,7 @@ def building(project: Project) -> Callable[[int], Any]:
         spec = zoo.write(project.models / "deep", "deep", zoo.LAYERNORM, content, width=64, depth=depth)
         options = ["-i", project.spare, "-l", HOST, "-m", spec, "--playbook", project.playbook, "--no-live"]
         command = [sys.executable, "-u", "-m", "orchestrator", "deploy", *map(str, options)]
+        known = build_jobs(project)
         process = subprocess.Popen(
             command,
             cwd=project.folder,
@@ -58,6 +59,9 @@ def building(project: Project) -> Callable[[int], Any]:
                 seen.append(line)
                 if line.split()[1:3] == [HOST, "building"]:
                     break
+            deadline = time.monotonic() + 10
+            while build_jobs(project) == known and time.monotonic() < deadline:
+                time.sleep(0.005)
             assert process.poll() is None, "".join(seen)
             yield Building(process, seen)
         finally:
@@ -73,7 +77,10 @@ def again(project: Project) -> Any:
 
 def build_jobs(project: Project) -> dict[str, str]:
     """Build jobs of the device: name -> which one it is (a job that is started anew is another file)."""
-    jobs = project.fleet_root(HOST) / "jobs"
+    try:
+        jobs = project.fleet_root(HOST) / "jobs"
+    except StopIteration:
+        return {}  # nothing was ever deployed there
     return {job.name: str((job / "spec.json").stat().st_ino) for job in jobs.glob("build-*")}
 
 

@@ -17,6 +17,8 @@ from ..root import Root
 from .work import Job
 
 KINDS = {
+    "action": "device_agent.jobs.action",
+    "command": "device_agent.jobs.command",
     "build": "device_agent.engine.build",
     "run": "device_agent.engine.run",
     "measure": "device_agent.engine.measure",

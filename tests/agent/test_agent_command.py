@@ -1,20 +1,10 @@
-"""Commands of the user's, units of systemd, and the clock."""
+"""Commands of the user's, and the clock."""
 
 import time
 
 import pytest
-from fake_device import FakeDevice
 
 pytestmark = pytest.mark.agent
-
-SYSTEMCTL = """#!/bin/sh
-echo "$@" >> {log}
-case "$1 $2" in
-  "show --property=LoadState") if [ "$3" = vision ]; then echo LoadState=loaded; else echo LoadState=not-found; fi ;;
-  "restart vision") {restart} ;;
-  "is-active vision") echo active ;;
-esac
-"""
 
 
 def test_a_command_s_end_is_reported_and_not_judged(start):
@@ -57,25 +47,6 @@ def test_a_child_that_keeps_the_output_open_does_not_hang_the_agent(start):
 def test_check_mode_runs_no_command(start, tmp_path):
     reply = start().ask("command", check=True, argv=["touch", str(tmp_path / "touched")])
     assert reply["changed"] and not (tmp_path / "touched").exists()
-
-
-@pytest.mark.parametrize(
-    "restart, said", [("true", None), ("echo Job for vision.service failed; exit 1", "Job for vision")]
-)
-def test_a_unit_is_restarted_and_looked_at(start, tmp_path, restart, said):
-    device = FakeDevice(tmp_path / "device")
-    log = tmp_path / "systemctl.log"
-    device.write("/bin/systemctl", SYSTEMCTL.format(log=log, restart=restart))
-    device.path("/bin/systemctl").chmod(0o755)
-    agent = start(prefix=device.folder)
-    assert agent.ask("service", check=True, name="vision")["changed"]
-    assert "restart" not in log.read_text()
-    assert "no unit viison" in agent.refuse("service", name="viison")["what"]
-    if said:
-        assert said in agent.refuse("service", name="vision")["why"]
-    else:
-        assert agent.call("service", name="vision") == {"name": "vision", "active": "active"}
-        assert "restart vision" in log.read_text()
 
 
 def test_the_clock_is_told_in_seconds_since_the_epoch(start):

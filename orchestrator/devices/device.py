@@ -233,6 +233,19 @@ class Device:
         except FleetError as error:
             raise error.on(self.name) from None
 
+    def start_job(self, job: str, kind: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """Start a job, or attach to the one of this id that is alive or done; the data of `job_start`.
+
+        Where the link is lost before the answer is there the device is asked again: a job is never doubled.
+        """
+        request = {"id": job, "kind": kind, "spec": dict(spec)}
+        try:
+            return self.call("job_start", request).data
+        except following.FINAL:
+            raise
+        except ConnectError:
+            return self.call("job_start", request).data
+
     def follow_job(
         self,
         job: str,

@@ -102,7 +102,9 @@ def _cut(arrays: Mapping[str, Any], shapes: Mapping[str, Any]) -> list[tuple[dic
     missing = [name for name in shapes if name not in arrays]
     if missing:
         remedy = nearest(missing[0], arrays) or "name the arrays as the model's inputs"
-        raise ModelError(f"no values for input {', '.join(missing)}", f"given: {', '.join(arrays) or 'nothing'}", remedy)
+        raise ModelError(
+            f"no values for input {', '.join(missing)}", f"given: {', '.join(arrays) or 'nothing'}", remedy
+        )
     # Files of samples hold labels too; they are not for the engine.
     arrays = {name: arrays[name] for name in shapes}
     counts = {name: len(array) if array.ndim else 0 for name, array in arrays.items()}
@@ -146,7 +148,7 @@ def run_launches(
     """
     import numpy as np
 
-    device.call("job_start", {"id": name, "kind": "run", "spec": dict(job)})
+    device.start_job(name, "run", job)
     ended = device.follow_job(name, on_event)
     if ended["state"] != "done":
         error = ended.get("error") or {}

@@ -29,9 +29,10 @@ class Doubler:
             "release_status": {"models": {"m": {"current": "r", "engines": [{"key": "k", "file": "m.engine"}]}}},
             "engines": {"engines": {"k": {"passport": self.passport}}},
         }.get(action, {})
-        if action == "job_start":
-            self.launches = args["spec"]["launches"]
         return SimpleNamespace(data=data)
+
+    def start_job(self, name, kind, spec):
+        self.launches = spec["launches"]
 
     def push_missing(self, blobs):
         assert all(path.is_file() for path in blobs.values())

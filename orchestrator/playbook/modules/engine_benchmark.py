@@ -35,7 +35,7 @@ def engine_benchmark(task: TaskContext, args: dict[str, Any]) -> Outcome:
         task.state("benchmarking", detail)
         name = f"measure-{key[:20]}-{task.run.id}"
         job = {"key": key, "trtexec": task.facts["trtexec"], "shapes": launch_shapes(work), **args}
-        task.device.call("job_start", {"id": name, "kind": "measure", "spec": job})
+        task.device.start_job(name, "measure", job)
         ended = task.device.follow_job(name, lambda _: None)
         if ended["state"] != "done":
             error = ended.get("error") or {}

@@ -167,14 +167,13 @@ def _build(task: TaskContext, work: Work, step: Step) -> None:
 
 
 def _start(task: TaskContext, name: str, key: str, job: dict[str, Any]) -> None:
-    request = {"id": name, "kind": "build", "spec": job}
-    started = task.device.call("job_start", request).data
+    started = task.device.start_job(name, "build", job)
     # A job that is done is attached to as well, but what it built may have been damaged or lost since.
     if started["attached"] and started["state"] == "done":
         engine = task.device.call("engines", {"keys": [key]}).data["engines"][key]
         if not engine["intact"]:
             task.device.call("job_remove", {"id": name})
-            task.device.call("job_start", request)
+            task.device.start_job(name, "build", job)
 
 
 def _bucket(facts: dict[str, Any], power_mode: str | None) -> str:

@@ -21,6 +21,10 @@ class Link:
         self.address = (listen_host, 0)
         self.connections = 0
         """How many were accepted so far."""
+        self.round_trips = 0
+        """Longest chain so far of: the client sends, the server has it and answers, the client has it and sends again;
+        a new connection costs one more."""
+        self._asked = 0
         self._refusing = False
         self._silent = False
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
@@ -75,6 +79,7 @@ class Link:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.round_trips += 1
         if self._refusing:
             _reset(writer)
             return
@@ -88,7 +93,7 @@ class Link:
         pair = (writer, far_writer)
         self._pairs.add(pair)
         try:
-            await asyncio.gather(self._carry(reader, far_writer), self._carry(far_reader, writer))
+            await asyncio.gather(self._carry(reader, far_writer, True), self._carry(far_reader, writer, False))
         except OSError:
             pass
         finally:
@@ -96,15 +101,15 @@ class Link:
             for end in pair:
                 end.close()
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asking: bool) -> None:
         """One direction: what comes in goes out `delay_s` later, in order, however much is under way."""
         loop = asyncio.get_running_loop()
         # Bounded, so that a fast sender waits as it would for a full window.
-        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(4096)
+        under_way: asyncio.Queue[tuple[float, bytes, int]] = asyncio.Queue(4096)
 
         async def deliver() -> None:
             while True:
-                due, data = await under_way.get()
+                due, data, depth = await under_way.get()
                 if due > loop.time():
                     await asyncio.sleep(due - loop.time())
                 if self._silent:
@@ -113,6 +118,11 @@ class Link:
                     with contextlib.suppress(OSError):
                         writer.write_eof()
                     return
+                # What an end sends from here on may be because of this.
+                if asking:
+                    self._asked = max(self._asked, depth)
+                else:
+                    self.round_trips = max(self.round_trips, depth)
                 writer.write(data)
                 await writer.drain()
 
@@ -120,7 +130,8 @@ class Link:
         try:
             while True:
                 data = await reader.read(65536)
-                await under_way.put((loop.time() + self.delay_s, data))
+                depth = self.round_trips + 1 if asking else self._asked
+                await under_way.put((loop.time() + self.delay_s, data, depth))
                 if not data:
                     break
             await delivery

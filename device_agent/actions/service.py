@@ -3,7 +3,7 @@
 import os
 import re
 
-from ..arguments import Flag, Integer, Text, accepts
+from ..arguments import Flag, Text, accepts
 from ..errors import ActionError
 from ..process import capture, find_tool
 from ..results import Result
@@ -92,7 +92,7 @@ def systemd(args, context):
     return Result(changed, data)
 
 
-@accepts(name=Text(pattern=_UNIT, allowed="a unit's name"), sleep=Integer(default=None, minimum=0), **_SHARED)
+@accepts(name=Text(pattern=_UNIT, allowed="a unit's name"), **_SHARED)
 def service(args, context):
     """`systemd` without what only systemd has: the module that knows no init system by name."""
     if args.state is None and args.enabled is None:

@@ -12,6 +12,7 @@ import re
 from .errors import ActionError
 
 SHA256 = r"[0-9a-f]{64}"
+SHA1 = r"[0-9a-f]{40}"
 NAME = r"[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}"
 """A name that becomes a folder's: no slash, no leading dot."""
 

@@ -19,6 +19,12 @@ def device_path(path):
     return prefix.rstrip("/") + path if prefix and path.startswith("/") else path
 
 
+def shown_path(path):
+    """A path of this process as the device knows it: the reverse of `device_path`."""
+    prefix = device_path("/").rstrip("/")
+    return path[len(prefix) :] if prefix and path.startswith(prefix + "/") else path
+
+
 def read_text(path, limit=1 << 20):
     """A device file's text without trailing NULs and white space, or None where it cannot be read.
 

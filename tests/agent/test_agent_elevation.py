@@ -37,10 +37,10 @@ def test_actions_run_as_their_task_says(start_as_user, device):
     agent = start_as_user(prefix=device.folder)
     assert agent.greeting["uid"] == 1000
     assert agent.call("elevate", password=PASSWORD) == {"uid": 0}
-    assert agent.call("command", argv=["id", "-u"])["stdout"] == "1000\n"
-    assert agent.call("command", become=True, argv=["id", "-u"])["stdout"] == "0\n"
+    assert agent.call("command", argv=["id", "-u"])["stdout"] == "1000"
+    assert agent.call("command", become=True, argv=["id", "-u"])["stdout"] == "0"
     assert agent.call("nvpmodel", become=True, mode="fastest")["mode"] == "MODE_20W_6CORE"
-    assert agent.call("command", argv=["id", "-u"])["stdout"] == "1000\n"
+    assert agent.call("command", argv=["id", "-u"])["stdout"] == "1000"
     assert len(sudo_calls(device)) == 1
 
 
@@ -54,7 +54,7 @@ def test_without_become_nothing_is_done_as_root(start_as_user, device):
 def test_the_password_is_in_no_argv_and_no_environment(start_as_user, device):
     agent = start_as_user(prefix=device.folder)
     agent.call("elevate", password=PASSWORD)
-    twin = agent.call("command", become=True, shell="cat /proc/$PPID/cmdline /proc/$PPID/environ | tr '\\0' '\\n'; env")
+    twin = agent.call("shell", become=True, cmd="cat /proc/$PPID/cmdline /proc/$PPID/environ | tr '\\0' '\\n'; env")
     for text in (json.dumps(sudo_calls(device)), twin["stdout"], "".join(agent.errors)):
         assert "hunter2" not in text
     assert "serve" in twin["stdout"]
@@ -65,7 +65,7 @@ def test_a_sudo_that_does_not_ask_gets_no_password(start_as_user, device):
     policy(device, "free")
     agent = start_as_user(prefix=device.folder)
     agent.call("elevate", password=PASSWORD)
-    assert agent.call("command", become=True, argv=["id", "-u"])["stdout"] == "0\n"
+    assert agent.call("command", become=True, argv=["id", "-u"])["stdout"] == "0"
 
 
 def test_become_without_elevate_tries_a_sudo_that_does_not_ask(start_as_user, device):
@@ -114,15 +114,15 @@ def test_a_twin_that_dies_is_told_and_replaced(start_as_user, device):
     policy(device, "free")
     agent = start_as_user(prefix=device.folder)
     agent.call("elevate")
-    error = agent.refuse("command", become=True, shell="kill -9 $PPID; sleep 1")
+    error = agent.refuse("shell", become=True, cmd="kill -9 $PPID; sleep 1")
     assert "root agent was lost" in error["what"]
-    assert agent.call("command", become=True, argv=["id", "-u"])["stdout"] == "0\n"
+    assert agent.call("command", become=True, argv=["id", "-u"])["stdout"] == "0"
 
 
 def test_the_twin_ends_with_the_session(start_as_user, device):
     policy(device, "free")
     agent = start_as_user(prefix=device.folder)
-    pid = int(agent.call("command", become=True, shell="echo $PPID")["stdout"])
+    pid = int(agent.call("shell", become=True, cmd="echo $PPID")["stdout"])
     agent.close()
     assert not os.path.exists(f"/proc/{pid}") or "Z" in Path(f"/proc/{pid}/stat").read_text()
 

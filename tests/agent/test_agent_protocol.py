@@ -126,7 +126,7 @@ WRONG = [
     ),
     ("release_activate", {"model": ".m", "engines": [], "release": "r"}, "refused", "'model'"),
     ("command", {}, "refused", "argv"),
-    ("command", {"argv": ["true"], "shell": "true"}, "refused", "argv"),
+    ("command", {"argv": ["true"], "cmd": "true"}, "refused", "argv"),
     ("command", {"argv": ["true"], "timeout_s": 0}, "refused", "greater than 0"),
     ("command", {"argv": ["true"], "chdir": "/no/such/folder"}, "refused", "/no/such/folder"),
     ("service", {"name": "-x; reboot"}, "refused", "unit's name"),

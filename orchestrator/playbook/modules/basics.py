@@ -1,4 +1,4 @@
-"""The few modules that every playbook wants: say something, check something, keep a value, run a command."""
+"""The few modules that every playbook wants: say something, check something, keep a value."""
 
 from __future__ import annotations
 
@@ -63,49 +63,3 @@ def ping(task: TaskContext, args: dict[str, Any]) -> Outcome:
         raise ActionError("boom", "ping was asked to crash")
     task.device.call("ping", {})
     return Outcome(data={"ping": args["data"]}, message=args["data"])
-
-
-def _command(task: TaskContext, call: dict[str, Any]) -> Outcome:
-    if task.check:
-        return Outcome(skipped="commands are not run in check mode")
-    reply = task.device.call("command", call, become=task.become, timeout_s=(call.get("timeout_s") or 300) + 10)
-    data = dict(reply.data)
-    if data["rc"] != 0:
-        lines = (data["stderr"] or data["stdout"]).strip().splitlines()
-        raise ActionError(
-            f"the command ended with exit code {data['rc']}", lines[-1] if lines else "it printed nothing"
-        )
-    return Outcome(True, data, message=data["stdout"].strip().splitlines()[0] if data["stdout"].strip() else "")
-
-
-_SHARED: dict[str, Any] = {
-    "chdir": Argument("str", "folder to run in"),
-    "timeout_s": Argument("int", "seconds after which it is ended", 300),
-}
-
-
-@module(
-    "command",
-    free_form="cmd",
-    cmd=Argument("str", "the command, split like a shell would, but run without one", required=True),
-    **_SHARED,
-)
-def command(task: TaskContext, args: dict[str, Any]) -> Outcome:
-    """Run a command on the device, without a shell.
-
-    Returns rc, stdout, stderr.
-    """
-    import shlex
-
-    call = {"argv": shlex.split(args["cmd"]), "timeout_s": args["timeout_s"]}
-    return _command(task, {**call, "chdir": args["chdir"]} if args["chdir"] else call)
-
-
-@module("shell", free_form="cmd", cmd=Argument("str", "the line for /bin/sh", required=True), **_SHARED)
-def shell(task: TaskContext, args: dict[str, Any]) -> Outcome:
-    """Run a line through the device's shell.
-
-    Returns rc, stdout, stderr.
-    """
-    call = {"shell": args["cmd"], "timeout_s": args["timeout_s"]}
-    return _command(task, {**call, "chdir": args["chdir"]} if args["chdir"] else call)

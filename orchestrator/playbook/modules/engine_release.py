@@ -164,10 +164,11 @@ def _tell(task: TaskContext, work: Work) -> None:
         if after.service:
             task.device.call("service", {"name": after.service, "state": "restarted"}, become=True)
         if after.command:
-            how = {"shell": after.command} if isinstance(after.command, str) else {"argv": list(after.command)}
-            data = task.device.call("command", {**how, "timeout_s": 300}, timeout_s=310).data
+            is_line = isinstance(after.command, str)
+            how = {"cmd": after.command} if is_line else {"argv": list(after.command)}
+            data = task.device.call("shell" if is_line else "command", {**how, "timeout_s": 300}, timeout_s=310).data
             if data["rc"]:
-                lines = (data["stderr"] or data["stdout"]).strip().splitlines()
+                lines = (data["stderr"] or data["stdout"] or data["msg"]).strip().splitlines()
                 raise ActionError(f"ended with exit code {data['rc']}", lines[-1] if lines else "")
     except ActionError as error:
         raise ActionError(

@@ -67,12 +67,12 @@ def perform(task: TaskContext, action: str, args: dict[str, Any], title: str) ->
         problem = end.get("error") or {}
         data = problem.get("data") or {}
         printed = f"{data.get('stdout', '')}\n{data.get('stderr', '')}".splitlines()
-        error = ActionError(
+        failure = ActionError(
             str(problem.get("what") or f"{title} ended as {end['state']}"),
             str(problem.get("why") or ""),
             str(problem.get("remedy") or ""),
         )
-        raise _told(error, [*printed, error.what, error.why]).on(task.name)
+        raise _told(failure, [*printed, failure.what, failure.why]).on(task.name)
     result = end["result"]
     task.device.call("job_remove", {"id": job}, become=task.become)
     return Outcome(bool(result["changed"]), result["data"], result["diff"])

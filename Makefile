@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUN_TESTS := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 # Everything stands in one stamp, so that a second `make` costs nothing.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -38,12 +38,17 @@ format: $(VENV)/.installed ## mend what ruff can mend
 bench: $(VENV)/.installed ## rerun the figures that the README quotes
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/redeploy.py
+	$(BIN)/python benchmarks/converged_play.py
+	$(BIN)/python benchmarks/converged_play.py --rtt 50
 
 pictures: $(DIGITS)/digits.pt ## make the README's pictures anew from the newest run
 	$(BIN)/python -m orchestrator.reports.capture runs/latest docs/images
+
+ansible-goldens: $(VENV)/.installed ## record anew what Ansible makes of the playbooks in tests/ansible (PAIRS="copy file")
+	$(BIN)/python tests/ansible/ansible_side.py $(PAIRS)
 
 clean: ## stop the lab and remove what was made here
 	-$(BIN)/fleet lab down --inventory inventory/lab.yml
 	rm -rf $(VENV) .fleet runs build dist
 
-.PHONY: help venv demo test lint format bench pictures clean
+.PHONY: help venv demo test lint format bench pictures ansible-goldens clean

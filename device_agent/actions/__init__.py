@@ -31,7 +31,7 @@ MODULES = {
     "fan": "clocks",
     "file": "file",
     "file_read": "blobs",
-    "find": "find",
+    "find": "finding",
     "get_url": "get_url",
     "git": "git",
     "gpu_access": "setting_up",

@@ -120,7 +120,12 @@ def test_a_script_that_created_its_file_is_skipped(start, tmp_path):
 
 @pytest.mark.parametrize(
     ("args", "part"),
-    [({}, "argv"), ({"argv": ["true"], "cmd": "true"}, "argv"), ({"cmd": "echo 'open"}, "split"), ({"cmd": " "}, "run")],
+    [
+        ({}, "argv"),
+        ({"argv": ["true"], "cmd": "true"}, "argv"),
+        ({"cmd": "echo 'open"}, "split"),
+        ({"cmd": " "}, "run"),
+    ],
 )
 def test_a_command_that_makes_no_sense_is_refused(start, args, part):
     error = start().refuse("command", **args)

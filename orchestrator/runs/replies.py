@@ -14,7 +14,7 @@ from orchestrator.playbook.modules import Outcome
 
 def outcome_of(changed: bool, data: dict[str, Any], diff: Any = None) -> Outcome:
     """The outcome that an action's reply stands for."""
-    data = dict(data)
+    data = _with_lines(data)
     failed = bool(data.pop("failed", False))
     skipped = bool(data.pop("skipped", False))
     message = str(data.get("msg") or "")
@@ -30,7 +30,7 @@ def outcome_of(changed: bool, data: dict[str, Any], diff: Any = None) -> Outcome
 
 def refusal(error: FleetError) -> Outcome:
     """The outcome of an action that was refused or failed without a result."""
-    data = dict(getattr(error, "data", None) or {})
+    data = _with_lines(getattr(error, "data", None) or {})
     data["msg"] = ": ".join(part for part in (error.what, error.why) if part)
     return Outcome(data=data, failed=True, message=error.what)
 
@@ -43,6 +43,15 @@ def failure(outcome: Outcome, module: str) -> ActionError:
     lines = said.splitlines()
     what, _, rest = message.partition("\n")
     return ActionError(what, lines[-1] if lines and lines[-1] not in what else rest.strip().replace("\n", "; "))
+
+
+def _with_lines(data: dict[str, Any]) -> dict[str, Any]:
+    """The data, with `stdout_lines` beside `stdout`, as every registered result has them."""
+    data = dict(data)
+    for stream in ("stdout", "stderr"):
+        if isinstance(data.get(stream), str):
+            data.setdefault(f"{stream}_lines", data[stream].splitlines())
+    return data
 
 
 def _said(data: dict[str, Any]) -> str:

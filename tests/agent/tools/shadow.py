@@ -1,6 +1,7 @@
 """useradd, usermod, userdel, groupadd, groupmod, groupdel and chpasswd over PREFIX/etc; every call is logged."""
 
 import sys
+from datetime import date
 from pathlib import Path
 
 tool, prefix, args = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
@@ -28,10 +29,14 @@ def gid_of(text):
     return next(row[2] for row in group if text in (row[0], row[2]))
 
 
+def days(text):
+    return str((date.fromisoformat(text) - date(1970, 1, 1)).days) if text else ""
+
+
 def join(user, groups, append):
     for row in group:
         members = [m for m in row[3].split(",") if m and (append or m != user)]
-        if row[0] in groups and user not in members:
+        if {row[0], row[2]} & set(groups) and user not in members:
             members.append(user)
         row[3] = ",".join(members)
 
@@ -58,7 +63,7 @@ elif tool == "useradd":
         group.append([name, "x", uid, ""])
     home = option("-d") or f"/home/{name}"
     passwd.append([name, "x", uid, gid, option("-c") or "", home, option("-s") or "/bin/sh"])
-    shadow.append([name, "!", "19000", "0", "99999", "7", "", "", ""])
+    shadow.append([name, "!", "19000", "0", "99999", "7", "", days(option("-e")), ""])
     join(name, (option("-G") or "").split(","), True)
     if "-m" in args:
         (prefix / home.lstrip("/")).mkdir(parents=True)
@@ -76,9 +81,7 @@ elif tool == "usermod":
     if "-U" in args:
         secret[1] = secret[1].lstrip("!")
     if option("-e") is not None:
-        from datetime import date
-
-        secret[7] = str((date.fromisoformat(option("-e")) - date(1970, 1, 1)).days) if option("-e") else ""
+        secret[7] = days(option("-e"))
 elif tool == "userdel":
     passwd = [row for row in passwd if row[0] != name]
     shadow = [row for row in shadow if row[0] != name]

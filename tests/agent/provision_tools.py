@@ -1,4 +1,4 @@
-"""Small tools in a device's folder, for the provisioning actions: each does what the real one does to the device's files."""
+"""Small tools in a device's folder for the provisioning actions: each changes the device's files as the real one does."""
 
 import sys
 from pathlib import Path

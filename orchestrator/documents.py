@@ -10,9 +10,12 @@ from typing import Any
 import yaml
 
 from orchestrator.errors import ConfigurationError, Location
+from orchestrator.values import Vaulted, is_vault, open_vault, remember_named, unsafe
 
 # The C loader is about 8 times faster and gives the same marks.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_VAULT_TAGS = ("!vault", "!vault-encrypted")
 
 Keys = tuple[str | int, ...]
 
@@ -20,19 +23,24 @@ Keys = tuple[str | int, ...]
 class Document:
     """One YAML document: `data` as plain Python values and `location(path)` for any value in it.
 
+    `!vault` values become Vaulted, texts under `!unsafe` become Unsafe.
+
     Args:
         path: the file, for messages.
-        text: its content.
+        text: its content, possibly encrypted by Ansible Vault.
         error: the error class to raise (an InventoryError for an inventory, ...).
 
     Raises:
-        error: not YAML (with file, line, column), a duplicate key, an unknown tag.
+        error: not YAML (with file, line, column), a duplicate key, an unknown tag, a vault that cannot be opened.
     """
 
     def __init__(self, path: str, text: str, error: type[ConfigurationError] = ConfigurationError) -> None:
         self.path = path
         self.error = error
-        self._lines = text.splitlines()
+        encrypted = is_vault(text)
+        text = decrypted(path, text, error)
+        # Messages show the user's own line, but none out of a vault.
+        self._lines = [] if encrypted else text.splitlines()
         self._marks: dict[Keys, tuple[int, int]] = {}
         try:
             loader = _Loader(text)
@@ -48,6 +56,8 @@ class Document:
             raise error("not valid YAML", why, "mend the line above", location=location) from None
         except yaml.YAMLError as problem:
             raise error("not valid YAML", str(problem).splitlines()[0], location=Location(path)) from None
+        if encrypted:
+            remember_named(self.data)
 
     @classmethod
     def read(cls, path: str | Path, error: type[ConfigurationError] = ConfigurationError) -> Document:
@@ -61,6 +71,12 @@ class Document:
 
     def _construct(self, loader: Any, node: Any, path: Keys) -> Any:
         self._marks[path] = (node.start_mark.line, node.start_mark.column)
+        if node.tag in _VAULT_TAGS:
+            if not isinstance(node, yaml.ScalarNode):
+                raise self.fail(f"{node.tag} stands before a text", location=self._mark(node))
+            return Vaulted(node.value, self._mark(node))
+        if node.tag == "!unsafe":
+            return unsafe(self._construct(loader, _untagged(loader, node), path), every=True)
         if isinstance(node, yaml.MappingNode):
             self._refuse_duplicates(loader, node)
             loader.flatten_mapping(node)
@@ -132,6 +148,22 @@ class Document:
                     nearest(str(key), allowed),
                     path=(*path, key),
                 )
+
+
+def decrypted(path: str, text: str, error: type[ConfigurationError] = ConfigurationError) -> str:
+    """The text of a file, decrypted where it is a vault. Raises `error` where no password fits."""
+    if not is_vault(text):
+        return text
+    try:
+        return open_vault(text, Location(path, 1, 1)).decode("utf-8", "surrogateescape")
+    except ConfigurationError as problem:
+        raise error(problem.what, problem.why, problem.remedy, location=problem.location) from None
+
+
+def _untagged(loader: Any, node: Any) -> Any:
+    """The node as it would be without its tag and, as in Ansible, without its quotes."""
+    node.tag = loader.resolve(type(node), node.value, (True, False))
+    return node
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+from orchestrator.values import has_secrets, mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,14 @@ class TaskFinished(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HandlersDue(Event):
+    """The handlers that a host was notified of and has not run; emitted whenever they change."""
+
+    host: str
+    handlers: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class FactsGathered(Event):
     host: str
     facts: dict[str, Any]
@@ -120,7 +130,7 @@ Listener = Callable[[Event], None]
 
 
 class Events:
-    """Hands each event to every listener, in order and one at a time."""
+    """Hands each event to every listener, in order and one at a time; secrets out of vaults show as `***`."""
 
     def __init__(self, *listeners: Listener) -> None:
         self._listeners = list(listeners)
@@ -131,6 +141,11 @@ class Events:
             self._listeners.append(listener)
 
     def __call__(self, event: Event) -> None:
+        if has_secrets():
+            values = {field.name: getattr(event, field.name) for field in fields(event)}
+            masked = {name: mask(value) for name, value in values.items()}
+            if masked != values:
+                event = replace(event, **masked)
         with self._lock:
             for listener in self._listeners:
                 listener(event)

@@ -9,6 +9,8 @@ from typing import Any
 from orchestrator.errors import ConfigurationError, Location
 
 VAULT_HEADER = "$ANSIBLE_VAULT"
+# Environment variables that name a file with the vault password, the first that is set.
+PASSWORD_FILES = ("FLEET_VAULT_PASSWORD_FILE", "ANSIBLE_VAULT_PASSWORD_FILE")
 _SHORTEST_MASKED = 3  # a shorter secret would turn every other word of a report into stars
 _SHORTEST_MASKED_LINE = 8
 _SECRET_WORDS = ("pass", "secret", "token", "key", "credential")
@@ -26,17 +28,18 @@ class Unsafe(str):
     __slots__ = ()
 
 
-def unsafe(value: Any) -> Any:
-    """`value` with every text in it that looks like a template made Unsafe.
+def unsafe(value: Any, *, every: bool = False) -> Any:
+    """`value` with every text in it that looks like a template made Unsafe (or `every` text).
 
     What devices say, and what a template has become, goes through this, so that nobody's output is ever run.
     """
     if isinstance(value, str):
-        return Unsafe(value) if ("{{" in value or "{%" in value or "{#" in value) and type(value) is str else value
+        marked = every or "{{" in value or "{%" in value or "{#" in value
+        return Unsafe(value) if marked and type(value) is str else value
     if isinstance(value, dict):
-        return {unsafe(key): unsafe(item) for key, item in value.items()}
+        return {unsafe(key): unsafe(item, every=every) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [unsafe(item) for item in value]
+        return [unsafe(item, every=every) for item in value]
     return value
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.cli.vaults import vault_options
 from orchestrator.errors import InventoryError, UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def inventory_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "-e", "--extra-vars", action="append", default=[], metavar="NAME=VALUE", help="a variable, or @file.yml"
     )
+    vault_options(parser)
 
 
 def connection_options(parser: argparse.ArgumentParser) -> None:

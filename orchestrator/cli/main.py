@@ -14,6 +14,7 @@ from orchestrator import __version__
 # `run(options) -> int`; --help must feel instant, so none is imported for it.
 COMMANDS = {
     "deploy": "export, build, prove and activate the models on every device",
+    "provision": "make new devices ready: SDK components, packages, builds, memory, power",
     "plan": "say what a deploy would do, device by device, and why",
     "play": "run a playbook",
     "ping": "open a session with every device",
@@ -21,6 +22,7 @@ COMMANDS = {
     "infer": "run the active engine on inputs of yours and bring the outputs back",
     "logs": "show a device's newest build log",
     "inventory": "show hosts, groups and variables",
+    "vault": "encrypt and decrypt files and values, in Ansible Vault's format",
     "trust": "show a device's host keys and trust them",
     "export": "export a model to a sanitized ONNX file, here",
     "sanitize": "sanitize an ONNX file, here, checking the numbers at each step",
@@ -29,8 +31,8 @@ COMMANDS = {
 }
 
 GROUPS = {
-    "Devices": ("deploy", "plan", "play", "ping", "facts", "infer", "logs"),
-    "Inventory": ("inventory", "trust"),
+    "Devices": ("provision", "deploy", "plan", "play", "ping", "facts", "infer", "logs"),
+    "Inventory": ("inventory", "vault", "trust"),
     "Models": ("export", "sanitize"),
     "More": ("modules", "lab"),
 }
@@ -79,9 +81,16 @@ def _run(argv: list[str]) -> int:
     parser = Parser(prog=f"fleet {name}", description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.")
     command.arguments(parser)
     try:
-        return int(command.run(parser.parse_args(argv[1:])))
+        options = parser.parse_args(argv[1:])
+        if name != "vault" and hasattr(options, "vault_id"):
+            from orchestrator.cli.vaults import use_vaults
+
+            use_vaults(options)
+        return int(command.run(options))
     except FleetError as problem:
-        print(problem, file=sys.stderr)
+        from orchestrator.values import mask
+
+        print(mask(str(problem)), file=sys.stderr)
         return problem.exit_code
 
 

@@ -17,6 +17,7 @@ from orchestrator.inventory.patterns import Matcher, split, split_limit
 from orchestrator.inventory.sources import read_source
 from orchestrator.inventory.tree import Entry, Group, Layer, Tree
 from orchestrator.inventory.varfiles import VarFiles
+from orchestrator.values import Unsafe, Vaulted
 
 _LOCALHOST = ("localhost", "127.0.0.1", "::1")
 MAGIC = ("inventory_hostname", "inventory_hostname_short", "group_names", "groups", "inventory_file", "inventory_dir")
@@ -245,7 +246,11 @@ def _without_magic(variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """YAML's dates as ISO text, everything else as it is."""
+    """YAML's dates as ISO text, vaults and unsafe texts as Ansible writes them, everything else as it is."""
+    if isinstance(value, Vaulted):
+        return {"__ansible_vault": value.ciphertext}
+    if isinstance(value, Unsafe):
+        return {"__ansible_unsafe": str(value)}
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):

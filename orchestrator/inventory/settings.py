@@ -14,6 +14,7 @@ from orchestrator.inventory.inventory import Host
 from orchestrator.inventory.secrets import Secret
 from orchestrator.inventory.templates import TemplateError, evaluate, is_template
 from orchestrator.inventory.variables import CONNECTION, FLEET, Variable
+from orchestrator.values import Vaulted
 
 VARIABLES = (*CONNECTION, *FLEET)
 _FLEET_NAMES = frozenset(variable.name for variable in FLEET)
@@ -93,6 +94,8 @@ def _read(host: Host, variable: Variable) -> Any:
     value = variable.default
     for name in variable.names:
         given = host.variables.get(name)
+        if isinstance(given, Vaulted):
+            given = given.reveal()
         if is_template(given):
             try:
                 given = evaluate(given, host.variables)

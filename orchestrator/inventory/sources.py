@@ -1,17 +1,17 @@
-"""Reading the files that make up an inventory: YAML files, directories of them, lists like `a,b,`."""
+"""Reading the files that make up an inventory: YAML or INI files, directories of them, lists like `a,b,`."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.documents import Document, nearest
-from orchestrator.errors import InventoryError, Location
+from orchestrator.documents import Document, decrypted, nearest
+from orchestrator.errors import InventoryError
+from orchestrator.inventory.ini import looks_like_ini, read_ini
 from orchestrator.inventory.ranges import expand, split_port
-from orchestrator.inventory.tree import Group, Layer, LoopError, Tree
+from orchestrator.inventory.tree import Group, Layer, LoopError, Tree, set_priority
 
 _SECTIONS = ("hosts", "children", "vars")
 # What Ansible passes over in a directory of inventories.
@@ -20,9 +20,7 @@ _IGNORED_ENDINGS = (
     *(".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst"),
     *(".orig", ".cfg", ".retry"),
 )
-_YAML_ENDINGS = ("", ".yml", ".yaml", ".json")
-_INI_HEADER = re.compile(r"^\s*\[[^\]]+\]\s*([#;].*)?$")
-_VAULT_REMEDY = "keep the value in plain YAML for now, in a file that only you can read (chmod 600)"
+_YAML_ONLY = (".yml", ".yaml", ".json")
 
 
 def read_source(tree: Tree, source: str, base: Path) -> Path | None:
@@ -56,34 +54,27 @@ def read_source(tree: Tree, source: str, base: Path) -> Path | None:
     )
 
 
-def read_document(path: Path) -> Document:
-    """A YAML or JSON file of the inventory, with vaults refused by name."""
+def read_text(path: Path) -> str:
+    """A file of the inventory as it stands. Raises InventoryError where it cannot be read or is not text."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as problem:
         raise InventoryError(f"cannot read {path}", problem.strerror or str(problem)) from None
     except UnicodeDecodeError as problem:
         raise InventoryError(
             f"cannot read {path}", f"not UTF-8 text: {problem.reason} at byte {problem.start}"
         ) from None
-    if text.startswith("$ANSIBLE_VAULT"):
-        location = Location(str(path), 1, 1)
-        raise InventoryError("files encrypted by ansible-vault are not supported", "", _VAULT_REMEDY, location=location)
-    if path.suffix == ".json":
-        # JSON allows tabs between its tokens, where YAML does not.
-        text = text.replace("\t", " ")
-    try:
-        return Document(str(path), text, InventoryError)
-    except InventoryError as problem:
-        if "!vault" in problem.why:
-            raise InventoryError(
-                "encrypted values (!vault) are not supported", "", _VAULT_REMEDY, location=problem.location
-            ) from None
-        if "!unsafe" in problem.why:
-            raise InventoryError(
-                "the tag !unsafe is not supported", "", "quote the value instead", location=problem.location
-            ) from None
-        raise
+
+
+def read_document(path: Path) -> Document:
+    """A YAML or JSON file of the inventory, decrypted where it is a vault."""
+    return parse(path, read_text(path))
+
+
+def parse(path: Path, text: str) -> Document:
+    """The text of a file as YAML or JSON. Raises InventoryError where it is neither."""
+    # JSON allows tabs between its tokens, where YAML does not.
+    return Document(str(path), text.replace("\t", " ") if path.suffix == ".json" else text, InventoryError)
 
 
 def listing(directory: Path) -> list[Path]:
@@ -130,18 +121,23 @@ def _read_list(tree: Tree, source: str) -> None:
 
 def _read_file(tree: Tree, path: Path) -> None:
     _refuse_other_formats(path)
+    text = read_text(path)
+    opened = decrypted(str(path), text, InventoryError)
+    if path.suffix == ".ini":
+        return read_ini(tree, path, opened, shown=opened is text)
     try:
-        document = read_document(path)
-    except InventoryError as problem:
-        if problem.what == "not valid YAML" and _looks_like_ini(path):
-            raise _ini_error(path) from None
+        document = parse(path, text)
+    except InventoryError:
+        if path.suffix not in _YAML_ONLY and looks_like_ini(opened):
+            return read_ini(tree, path, opened, shown=opened is text)
         raise
     data = document.data
     if data is None:
         raise document.fail("the inventory is empty", remedy="name hosts:  all: {hosts: {board-01: }}")
     if not isinstance(data, dict):
-        if _looks_like_ini(path) or isinstance(data, str):
-            raise _ini_error(path)
+        # `[jetsons]` is a list to YAML, and `board-01` a text.
+        if path.suffix not in _YAML_ONLY and (isinstance(data, str) or looks_like_ini(opened)):
+            return read_ini(tree, path, opened, shown=opened is text)
         raise document.fail("an inventory must be a mapping of groups", f"found a {_kind(data)}")
     if "plugin" in data:
         raise document.fail(
@@ -152,6 +148,7 @@ def _read_file(tree: Tree, path: Path) -> None:
         )
     for name, body in data.items():
         _FileReader(tree, document, path).group(name, body, (name,))
+    return None
 
 
 class _FileReader:
@@ -197,12 +194,7 @@ class _FileReader:
         if "ansible_group_priority" in layer.values:
             value = layer.values.pop("ansible_group_priority")
             origin = layer.origins.pop("ansible_group_priority")
-            try:
-                group.priority = int(value)
-            except (TypeError, ValueError):
-                raise InventoryError(
-                    "ansible_group_priority must be a whole number", f"found {value!r}", location=origin
-                ) from None
+            set_priority(group, value, origin)
         group.layer.update(layer)
 
     def _children(self, group: Group, content: dict[Any, Any], path: tuple[Any, ...]) -> None:
@@ -242,11 +234,9 @@ class _FileReader:
 
 
 def _refuse_other_formats(path: Path) -> None:
-    if path.suffix == ".ini":
-        raise _ini_error(path)
-    if path.suffix not in _YAML_ENDINGS and path.suffix in (".toml", ".py", ".sh"):
+    if path.suffix in (".toml", ".py", ".sh"):
         raise InventoryError(
-            f"{path} is not a YAML inventory",
+            f"{path} is neither a YAML nor an INI inventory",
             "TOML inventories and inventory scripts are not supported",
             f"convert it: ansible-inventory -i {path.name} --list --yaml > {path.stem}.yml",
         )
@@ -258,30 +248,9 @@ def _refuse_other_formats(path: Path) -> None:
     if script and os.access(path, os.X_OK):
         raise InventoryError(
             f"{path} is an inventory script",
-            "only YAML inventories are supported",
+            "only YAML and INI inventories are supported",
             f"run it once: ansible-inventory -i {path.name} --list --yaml > {path.stem}.yml",
         )
-
-
-def _looks_like_ini(path: Path) -> bool:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.strip() and not line.lstrip().startswith(("#", ";")):
-            if _INI_HEADER.match(line):
-                return True
-            # An entry before the first header: `board ansible_host=10.0.0.5`
-            if ":" not in line.split("=", 1)[0]:
-                continue
-            return False
-    return False
-
-
-def _ini_error(path: Path) -> InventoryError:
-    return InventoryError(
-        f"{path} looks like an INI inventory",
-        "only YAML inventories are supported",
-        f"convert it: ansible-inventory -i {path.name} --list --yaml > {path.stem}.yml",
-        location=Location(str(path)),
-    )
 
 
 def _kind(value: Any) -> str:

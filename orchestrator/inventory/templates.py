@@ -7,6 +7,8 @@ import threading
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from orchestrator.values import Unsafe, Vaulted
+
 _MOST_DEEP = 30
 _nesting = threading.local()
 
@@ -16,7 +18,7 @@ class TemplateError(ValueError):
 
 
 def is_template(value: Any) -> TypeGuard[str]:
-    return isinstance(value, str) and ("{{" in value or "{%" in value)
+    return isinstance(value, str) and not isinstance(value, Unsafe) and ("{{" in value or "{%" in value)
 
 
 def evaluate(value: str, variables: Mapping[str, Any]) -> Any:
@@ -65,6 +67,8 @@ def _environment() -> Any:
     class Context(jinja2.runtime.Context):
         def resolve_or_missing(self, key: str) -> Any:
             value = super().resolve_or_missing(key)
+            if isinstance(value, Vaulted):
+                return value.reveal()
             return evaluate(value, self.get_all()) if is_template(value) else value
 
     class Environment(SandboxedEnvironment):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.errors import Location
+from orchestrator.errors import InventoryError, Location
 
 
 @dataclass
@@ -68,6 +68,16 @@ def _walk(start: Iterable[Group], relation: str) -> list[Group]:
         found.update(dict.fromkeys(level))
         level = [group for member in level for group in getattr(member, relation) if group not in found]
     return list(found)
+
+
+def set_priority(group: Group, value: Any, origin: Location) -> None:
+    """What `ansible_group_priority` says. Raises InventoryError unless it is a whole number."""
+    try:
+        group.priority = int(value)
+    except (TypeError, ValueError):
+        raise InventoryError(
+            "ansible_group_priority must be a whole number", f"found {value!r}", location=origin
+        ) from None
 
 
 @dataclass(eq=False)

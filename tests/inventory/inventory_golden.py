@@ -16,7 +16,7 @@ CASES = Path(__file__).parent / "cases"
 
 
 def arguments(case: Path) -> dict[str, Any]:
-    """The `sources` and `playbook_dir` of a case, both relative to its folder; `hosts.yml` unless it says otherwise."""
+    """What `args.yml` says: `sources` (else hosts.yml), `playbook_dir`, `vault` (ids); in the case."""
     file = case / "args.yml"
     return {"sources": ["hosts.yml"], **(yaml.safe_load(file.read_text()) if file.exists() else {})}
 
@@ -50,6 +50,9 @@ def _run(case: Path, given: dict[str, Any], question: str, output: str) -> None:
         argv += ["-i", source if "," in source else str(case / source)]
     if "playbook_dir" in given:
         argv += ["--playbook-dir", str(case / given["playbook_dir"])]
+    for identity in given.get("vault", []):
+        label, _, file = identity.partition("@")
+        argv += ["--vault-id", f"{label}@{case / file}"]
     with tempfile.TemporaryDirectory() as empty:
         os.chdir(empty)  # without --playbook-dir it takes the current directory for the playbook's
         cli = InventoryCLI(argv)

@@ -1,4 +1,4 @@
-"""An Ansible YAML inventory loads to the same groups, hosts and variables as `ansible-inventory` gives."""
+"""An inventory, YAML or INI, with vaults, has the groups, hosts and variables that `ansible-inventory` gives it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from pathlib import Path
 import pytest
 from inventory_golden import CASES, arguments, ask_ansible
 
-from orchestrator.inventory import Inventory, load_inventory
+from orchestrator.inventory import Inventory, load_inventory, vault
 
 ALL = sorted(path for path in CASES.iterdir() if path.is_dir())
 
 
+@pytest.fixture(autouse=True)
+def no_passwords_are_left():
+    yield
+    vault.use([])
+
+
 def load(case: Path) -> Inventory:
     given = arguments(case)
+    identities = [identity.partition("@") for identity in given.get("vault", [])]
+    vault.use([vault.password_from(str(case / file), label, ask=str) for label, _, file in identities])
     return load_inventory(given["sources"], playbook_dir=given.get("playbook_dir"), cwd=case)
 
 
@@ -36,7 +44,7 @@ def test_graph_is_that_of_ansible(case: Path) -> None:
     assert load(case).graph() + "\n" == (case / "expected.graph").read_text()
 
 
-@pytest.mark.parametrize("name", ["jetson_lab", "playbook_dir", "directory"])
+@pytest.mark.parametrize("name", ["jetson_lab", "playbook_dir", "directory", "ini_typing", "vault_files"])
 def test_the_recorded_answers_are_those_of_the_ansible_installed_here(name: str) -> None:
     pytest.importorskip("ansible")
     listed, graph = ask_ansible(CASES / name)

@@ -105,33 +105,31 @@ MISTAKES = {
     "bad_yaml": ("a.yml", "all:\n  hosts:\n    h1: {a: 1\n  vars:\n", "not valid YAML", "", "", 4, 7),
     "tab": ("a.yml", "all:\n\thosts:\n", "not valid YAML", "", "", 2, 1),
     "twice": ("a.yml", "all:\n  hosts:\n    h1:\n    h2:\n    h1:\n", "'h1' stands twice", "line 3", "", 5, 5),
-    "vault": (
+    "vault_file": (
         "a.yml",
-        "all:\n  vars:\n    pw: !vault |\n      $ANSIBLE_VAULT;1.1;AES256\n      6162\n",
-        "!vault",
-        "",
-        "plain YAML",
-        3,
-        9,
+        "$ANSIBLE_VAULT;1.1;AES256\n6162\n",
+        "encrypted",
+        "no vault password",
+        "--ask-vault-pass",
+        1,
+        1,
     ),
-    "unsafe": ("a.yml", "all:\n  vars:\n    pw: !unsafe x\n", "!unsafe", "", "quote", 3, 9),
-    "vault_file": ("a.yml", "$ANSIBLE_VAULT;1.1;AES256\n6162\n", "ansible-vault", "", "plain YAML", 1, 1),
     "plugin": ("a.yml", "plugin: amazon.aws.aws_ec2\nregions: []\n", "plugins are not supported", "", "--yaml", 1, 1),
     "empty": ("a.yml", "# nothing\n", "is empty", "", "", 0, 0),
     "list": ("a.yml", "- h1\n- h2\n", "must be a mapping of groups", "list", "", 1, 1),
-    "ini": (
-        "hosts",
-        "[jetsons]\nnano-01 ansible_host=10.0.0.1\n",
-        "INI",
-        "only YAML",
-        "ansible-inventory -i hosts --list --yaml",
-        0,
-        0,
-    ),
-    "ini_vars": ("hosts", "nano-01\n\n[jetsons:vars]\na=1\n", "INI", "only YAML", "", 0, 0),
-    "ini_plain": ("hosts", "nano-01\nnano-02\n", "INI", "only YAML", "", 0, 0),
-    "ini_suffix": ("lab.ini", "whatever", "INI", "only YAML", "lab.yml", 0, 0),
-    "toml": ("lab.toml", "[a]\n", "not a YAML inventory", "TOML", "lab.yml", 0, 0),
+    "ini_no_such_group": ("hosts", "nano-01\n\n[jetsons:vars]\na=1\n", "'jetsons' is nowhere declared", "", "", 3, 1),
+    "ini_no_such_child": ("a.ini", "[a:children]\nlab\n[labs]\nh1\n", "'lab' is nowhere", "names it", "'labs'", 2, 1),
+    "ini_no_such_section": ("a.ini", "[a:child]\nlab\n", "':child'", "children", "'children'", 1, 1),
+    "ini_blank_in_section": ("a.ini", "  [a b]\n", "not a section", "without blanks", "", 1, 3),
+    "ini_loop": ("a.ini", "[a]\n[b]\n[a:children]\nb\n[b:children]\na\n", "'a' cannot be", "itself", "", 6, 1),
+    "ini_no_assignment": ("a.ini", "[a]\nh1 user\n", "'user' is not a variable", "name=value", "", 2, 1),
+    "ini_no_variable": ("a.ini", "[a]\n[a:vars]\nuser\n", "not a variable", "name=value", "", 3, 1),
+    "ini_open_quote": ("a.ini", "[a]\nh1 x='1\n", "not a host", "quotation", "", 2, 1),
+    "ini_colon": ("a.ini", "h1:\n", "ends in a colon", "", "", 1, 1),
+    "ini_range": ("a.ini", "h[5:1]\n", "host range 'h[5:1]'", "", "", 1, 1),
+    "ini_priority": ("a.ini", "[a]\n[a:vars]\nansible_group_priority=x\n", "whole number", "'x'", "", 3, 1),
+    "ini_yaml_inside": ("a.ini", "---\nall:\n", "not a host", "---", "", 1, 1),
+    "toml": ("lab.toml", "[a]\n", "neither a YAML nor an INI inventory", "TOML", "lab.yml", 0, 0),
     "json": ("a.json", '{"all": {"hosts": {"h1": }\n', "not valid YAML", "", "", 2, 1),
 }
 
@@ -154,7 +152,7 @@ def test_a_mistake_is_shown_where_it_stands(tmp_path: Path, case: tuple) -> None
 
 @pytest.mark.parametrize("folder", ["group_vars/lab.yml", "host_vars/h1.yml", "play/group_vars/all.yml"])
 @pytest.mark.parametrize(
-    ("text", "what"), [("a: [1\n", "not valid YAML"), ("- a\n", "must be a mapping"), ("$ANSIBLE_VAULT;1.1\n", "vault")]
+    ("text", "what"), [("a: [1\n", "not valid YAML"), ("- a\n", "must be a mapping"), ("$ANSIBLE_VAULT;1.1\n", "Vault")]
 )
 def test_a_mistake_in_a_variables_file_names_the_file(tmp_path: Path, folder: str, text: str, what: str) -> None:
     (tmp_path / "hosts.yml").write_text("lab: {hosts: {h1: }}\n")

@@ -62,15 +62,15 @@ def test_no_link_changes_where_every_rung_fails(project: Project, overflowed, op
 
 
 def test_int8_is_blocked_on_a_nano_before_any_push(project: Project) -> None:
-    spec = project.write_model(zoo.plain_onnx, batches=[2], precisions=["int8"])
+    spec = project.write_model(zoo.plain_onnx, name="eight", batches=[2], precisions=["int8"])
     done = project.deploy("-i", project.lab, *NANO, "-m", spec, code=2)
-    engine, host = done.engine("nano-01", "plain"), done.host("nano-01")
+    engine, host = done.engine("nano-01", "eight"), done.host("nano-01")
     assert engine["action"] == "blocked"
     assert "Jetson Nano (t210) has no fast int8 units" in engine["reason"]
     assert host["bytes_pushed"] == 0
     assert "int8" in host["error"]["what"] + host["error"]["why"]
     assert "fp32" in host["error"]["remedy"]
-    assert "plain" not in project.links("nano-01")
+    assert "eight" not in project.links("nano-01")
 
 
 def test_int8_falls_to_the_next_rung_on_a_nano(project: Project) -> None:

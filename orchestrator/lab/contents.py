@@ -10,7 +10,7 @@ from typing import Any
 
 
 def add_contents(profile: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Fill in what apt-get can install and what comes with each package.
+    """Fill in the tools that every board has, what apt-get can install, and what comes with each package.
 
     `without: [patterns]` of the profile moves packages from what is installed to what could be.
 
@@ -24,6 +24,8 @@ def add_contents(profile: dict[str, Any], folder: Path) -> dict[str, Any]:
             available[name] = installed.pop(name)
     from orchestrator.documents import Document
 
+    base: Mapping[str, Any] = Document.read(folder / "base.yml").data or {}
+    profile["tools"] = {**base.get("tools", {}), **profile["tools"]}
     table: Mapping[str, Any] = Document.read(folder / "contents.yml").data or {}
     everything = {**available, **installed}
     contents = {}

@@ -277,12 +277,24 @@ def _live(server: Server, child: int, ready: int, report: int, command: int) -> 
                     if not server.probe and select.select([ready], [], [], _CUT_S)[0]:
                         os.read(ready, 1)
                     _say(report, cut=True)
+                elif word.startswith(b"hostname="):
+                    system.set_hostname(word.partition(b"=")[2].decode())
+                elif word in (b"read-only", b"read-write"):
+                    system.set_writable(word == b"read-write")
+                elif word.startswith(b"fault="):
+                    _fault(word.partition(b"=")[2].decode())
                 elif word == b"reboot":
                     _terminate_all()
                     return REBOOT
                 elif word == b"poweroff":
                     _terminate_all()
                     return POWEROFF
+
+
+def _fault(words: str) -> None:
+    """Inject or end a fault, as the lab's user asks from outside: `NAME:VALUE`."""
+    argv = ["/.lab/python", "-I", "-S", "-E", "/.lab/tools/fault.py", *words.split(":", 1)]
+    subprocess.Popen(argv, stdin=subprocess.DEVNULL)
 
 
 def _reap(server: int) -> bool:

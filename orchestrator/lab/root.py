@@ -31,6 +31,7 @@ pwd pwdx readlink realpath renice rev rm rmdir rsync run-parts scp sed seq setpr
 shuf sleep sort split stat stdbuf strings stty sum sync tac tail tar tee test time timeout touch tr true truncate tsort
 tty umount uname unexpand uniq unlink unshare unxz unzip uptime vdir wc wget which who whoami xargs xxd xz xzcat yes
 zcat zgrep zip
+gpasswd groupadd groupdel groupmod useradd userdel usermod chage
 """.split()  # noqa: SIM905
 
 # These look for processes under /proc/<pid>, which the device's /proc does not show: each run gets a view with them.

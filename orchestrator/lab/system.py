@@ -114,6 +114,11 @@ def pivot(root: str) -> None:
     os.chdir("/")
 
 
+def set_writable(writable: bool) -> None:
+    """Make the device's whole root folder read-only, as a kernel does after errors of a disk, or writable again."""
+    mount(None, "/", None, MS_REMOUNT | MS_BIND | MS_NOSUID | (0 if writable else MS_RDONLY))
+
+
 def set_hostname(name: str) -> None:
     encoded = name.encode()
     _check(_libc.sethostname(encoded, ctypes.c_size_t(len(encoded))), "sethostname")

@@ -8,7 +8,7 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import apt_get
+import apt_plan
 import device
 import packages
 
@@ -19,7 +19,14 @@ def main(argv: list[str]) -> int:
         print("apt-cache: a command is needed: policy, show, search, madison", file=sys.stderr)
         return 100
     verb, names = words[0], words[1:]
-    profile, installed = device.profile(), device.state()["packages"]
+    state = device.state()
+    profile, installed = device.profile(), state["packages"]
+    profile["available"] = apt_plan.archive(profile, state)
+    if verb == "pkgnames":
+        print(
+            "\n".join(sorted(name for name in {**profile["available"], **installed} if name.startswith(*names or [""])))
+        )
+        return 0
     if verb == "policy":
         return _policy(names, installed, profile)
     if verb in ("show", "madison"):
@@ -41,7 +48,7 @@ def _source(name: str, profile: dict[str, Any]) -> str:
 
 def _policy(names: list[str], installed: dict[str, str], profile: dict[str, Any]) -> int:
     for name in names:
-        candidate = apt_get.candidate(name, installed, profile["available"])
+        candidate = apt_plan.candidate(name, installed, profile["available"])
         if candidate is None:
             continue
         here = installed.get(name)
@@ -57,7 +64,7 @@ def _policy(names: list[str], installed: dict[str, str], profile: dict[str, Any]
 def _show(verb: str, names: list[str], installed: dict[str, str], profile: dict[str, Any]) -> int:
     code = 0
     for name in names:
-        candidate = apt_get.candidate(name, installed, profile["available"])
+        candidate = apt_plan.candidate(name, installed, profile["available"])
         if candidate is None:
             print(f"N: Unable to locate package {name}", file=sys.stderr)
             print("E: No packages found", file=sys.stderr)

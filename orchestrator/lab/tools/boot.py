@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import device
 import effects
 import power
+import swap
 
 
 def boot() -> dict[str, Any]:
@@ -109,9 +110,11 @@ def _proc(profile: dict[str, Any], state: dict[str, Any]) -> None:
         "SwapFree": zram,
     }
     device.write("/proc/meminfo", "".join(f"{key + ':':<16}{value * 1024:>8} kB\n" for key, value in kib.items()))
-    devices = [f"/dev/zram{n}" for n in range(memory["zram_devices"])] if zram else []
-    rows = [f"{name:<40}partition\t{zram * 1024 // len(devices)}\t0\t5\n" for name in devices]
-    device.write("/proc/swaps", "Filename\t\t\t\tType\t\tSize\tUsed\tPriority\n" + "".join(rows))
+    swap.show(swap.zram_rows(profile) if zram else [])
+    for path in swap.from_fstab():
+        problem = swap.activate(path)
+        if problem:
+            device.kernel_log(problem)
     device.write("/proc/sys/kernel/random/boot_id", state["boot_id"] + "\n")
     device.write("/proc/uptime", f"{device.BOOT_S} {device.BOOT_S * 3.2:.2f}\n")
     os.chmod(device.path("/proc/uptime"), 0o644)  # kept up to date by every tool, whoever runs it

@@ -42,9 +42,9 @@ def main(argv: list[str]) -> int:
         print("dpkg-query: error: need an action option", file=sys.stderr)
         return 2
     state = device.state()
-    installed, on_hold = state["packages"], packages.held(state)
+    installed, on_hold, half = state["packages"], packages.held(state), packages.half_configured(state)
     names, unmatched = packages.matching(installed, patterns)
-    entries = [packages.fields(name, installed[name], name in on_hold) for name in names]
+    entries = [packages.fields(name, installed[name], name in on_hold, name in half) for name in names]
     if action == "show":
         sys.stdout.write("".join(_format(layout, entry) for entry in entries))
     elif action == "list":

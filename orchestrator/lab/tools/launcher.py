@@ -4,8 +4,9 @@ SITE_TOOLS = {"trtexec"}
 """Emulated tools that import onnx and onnxruntime; all others start without site-packages, three times faster."""
 
 
-def script(tool: str, *first: str) -> str:
-    """What lies at the path of a tool; `first` are arguments before the caller's."""
+def script(command: str) -> str:
+    """What lies at the path of a tool; `command` is an emulator, and its arguments before the caller's."""
+    tool, *first = command.split()
     flags = "-s" if tool in SITE_TOOLS else "-S -E -s"
     words = "".join(f"{word} " for word in first)
     return f'#!/bin/sh\nexec /.lab/python {flags} /.lab/tools/{tool}.py {words}"$@"\n'

@@ -47,15 +47,18 @@ def matching(installed: dict[str, str], patterns: list[str]) -> tuple[list[str],
     return sorted(found if patterns else installed), unmatched
 
 
-def fields(name: str, version: str, held: bool = False) -> dict[str, str]:
-    """The control fields that --showformat and --status can name."""
+def fields(name: str, version: str, held: bool = False, half: bool = False) -> dict[str, str]:
+    """The control fields that --showformat and --status can name; `half`: unpacked, and its setup failed."""
+    status = "half-configured" if half else "installed"
     return {
         "Package": name,
         "binary:Package": name,
-        "Status": ("hold" if held else "install") + " ok installed",
-        "db:Status-Abbrev": ("hi " if held else "ii "),
+        "Status": f"{'hold' if held else 'install'} ok {status}",
+        "db:Status-Abbrev": ("h" if held else "i") + ("F " if half else "i "),
+        "db:Status-Eflag": "ok",
         "db:Status-Want": "hold" if held else "install",
-        "db:Status-Status": "installed",
+        "db:Status-Status": status,
+        "Provides": "",
         "Priority": "optional",
         "Section": "misc",
         "Installed-Size": "1024",
@@ -100,6 +103,10 @@ def _weight(character: str) -> int:
     if character == "~":
         return -1
     return ord(character) if character.isalpha() else ord(character) + 256
+
+
+def half_configured(state: dict[str, Any]) -> set[str]:
+    return set(state.get("half_configured", {}))
 
 
 def held(state: dict[str, Any]) -> set[str]:

@@ -95,8 +95,8 @@ def install(
         written.append(name)
     if scripts:
         for command, tool in SCRIPTS.get(canonical(distribution), {}).items():
-            first = [command] if tool == "pytool" else []
-            _write(f"{scripts}/{command}", launcher.script(tool, *first), 0o755)
+            line = f"{tool} {command}" if tool == "pytool" else tool
+            _write(f"{scripts}/{command}", launcher.script(line), 0o755)
             written.append(os.path.relpath(f"{scripts}/{command}", folder))
     about = metadata_folder(distribution, version)
     texts = {

@@ -115,7 +115,7 @@ def test_a_script_comes_along_and_leaves_nothing(start, tmp_path):
 def test_a_script_that_created_its_file_is_skipped(start, tmp_path):
     content = base64.b64encode(b"#!/bin/sh\ntouch made\n").decode()
     reply = start().ask("script", content_base64=content, creates=str(tmp_path))
-    assert reply["data"] == {"skipped": True, "msg": "{} exists, matching creates option".format(tmp_path)}
+    assert reply["data"] == {"skipped": True, "msg": f"{tmp_path} exists, matching creates option"}
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_modes_are_read_as_chmod_reads_them(agent, tmp_path, number):
     assert mode(path) == after
     assert reply["changed"] == (before != after)
     if before != after:
-        assert reply["diff"]["before"] == "mode: {:04o}\n".format(before)
+        assert reply["diff"]["before"] == f"mode: {before:04o}\n"
 
 
 @pytest.mark.parametrize("wrong", ["rw", "0999", "u=q", "z+x", 99999, "-1"])

@@ -81,6 +81,9 @@ def capture(argv, timeout_s=30, merge=False, stdin=None, env=None, cwd=None):
     except subprocess.TimeoutExpired:
         timed_out = True
         out, err = _stop(child)
+    except BaseException:
+        _stop(child)  # the time of the whole action is up
+        raise
     return Output(child.returncode, _text(out), _text(err), timed_out)
 
 

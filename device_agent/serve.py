@@ -12,8 +12,9 @@ from .errors import ActionError, AgentError
 from .protocol import Channel
 from .results import Result
 from .root import find_root
+from .surroundings import TimeUp, account, as_user, environment, time_limit
 
-_FIELDS = ("id", "action", "args", "check", "become")
+_FIELDS = ("id", "action", "args", "check", "become", "environment", "user", "timeout_s")
 
 
 def agent_digest():
@@ -45,10 +46,14 @@ class Context(object):
         """Tell the controller how far the action is."""
         self.session.send({"id": self._request_id, "event": event, "data": data})
 
-    def perform(self, action, args, check=False, become=False):
-        """Run another action within this one; returns its reply, without id, whatever happens."""
+    def perform(self, action, args, check=False, become=False, around=None):
+        """Run another action within this one; returns its reply, without id, whatever happens.
+
+        args:
+            around (dict): environment, user and timeout_s of the request
+        """
         request = {"id": self._request_id, "action": action, "args": args, "check": check, "become": become}
-        reply = self.session.reply_to(request)
+        reply = self.session.reply_to(dict(request, **(around or {})))
         reply.pop("id", None)
         return reply
 
@@ -133,22 +138,45 @@ class Session(object):
         return self._reply(request, function)
 
     def _reply(self, request, function):
-        request_id = request["id"]
         try:
             arguments = check_arguments(request["action"], function.schema, request.get("args") or {})
-            if request.get("become") and os.geteuid() != 0 and not getattr(function, "in_session", False):
-                return self._answer_as_root(request)
-            result = function(arguments, Context(self, request_id, bool(request.get("check"))))
-            changed, data, diff = result
-            return {"id": request_id, "ok": True, "changed": changed, "data": data, "diff": diff}
+            if getattr(function, "in_session", False):
+                return self._run(request, function, arguments)
+            if os.geteuid() != 0:
+                if request.get("become") and not _already(request.get("user")):
+                    return self._answer_as_root(request)
+            elif request.get("user") and not _already(request["user"]):
+                return as_user(request["user"], lambda: self._run(request, function, arguments))
+            return self._run(request, function, arguments)
         except AgentError as error:
-            return {"id": request_id, "ok": False, "error": error.to_json()}
+            return {"id": request["id"], "ok": False, "error": error.to_json()}
         except Exception as problem:
-            return {"id": request_id, "ok": False, "error": _explain(request["action"], problem).to_json()}
+            return {"id": request["id"], "ok": False, "error": _explain(request["action"], problem).to_json()}
+
+    def _run(self, request, function, arguments):
+        timeout_s = request.get("timeout_s")
+        try:
+            with environment(request.get("environment")), time_limit(timeout_s):
+                result = function(arguments, Context(self, request["id"], bool(request.get("check"))))
+            changed, data, diff = result
+            return {"id": request["id"], "ok": True, "changed": changed, "data": data, "diff": diff}
+        except TimeUp:
+            what = "{} was not finished after {:g} s".format(request["action"], timeout_s)
+            error = ActionError(what, "it was ended", "raise the timeout, or find out what it waits for")
+            return {"id": request["id"], "ok": False, "error": error.to_json()}
+        except AgentError as error:
+            return {"id": request["id"], "ok": False, "error": error.to_json()}
+        except Exception as problem:
+            return {"id": request["id"], "ok": False, "error": _explain(request["action"], problem).to_json()}
 
     def _answer_as_root(self, request):
         forwarded = dict(request, become=False)
         return self.elevate(None).call(forwarded, self.send)
+
+
+def _already(user):
+    """Whether this process is the user to become; None stands for root."""
+    return os.geteuid() == (account(user).pw_uid if user else 0)
 
 
 def _error_of(error):

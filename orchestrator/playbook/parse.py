@@ -1,170 +1,204 @@
-"""Playbook files to plays and tasks; what is not supported is refused here, with file, line and column."""
+"""Playbook files to plays; what is not supported is refused here, with file, line and column."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.documents import Document, nearest
-from orchestrator.errors import Location, PlaybookError
-from orchestrator.playbook.modules import Module, find_module, module_names
+from orchestrator.documents import Document
+from orchestrator.errors import PlaybookError
+from orchestrator.playbook import keywords
+from orchestrator.playbook.expressions import has_template, render, to_bool
+from orchestrator.playbook.inherit import inherit, listed, mapping, sequence
+from orchestrator.playbook.modules import find_module, short_name
+from orchestrator.playbook.observable import is_observable
+from orchestrator.playbook.reader import Reader
+from orchestrator.playbook.selection import selected
+from orchestrator.playbook.structure import Block, Node, Play, Settings, Task
 
-PLAY_KEYS = ("name", "hosts", "vars", "gather_facts", "become", "tags", "tasks")
-TASK_KEYS = ("name", "args", "when", "register", "tags", "become", "vars", "ignore_errors", "check_mode", "no_log")
+__all__ = ["Block", "Play", "Task", "load_playbook", "selected"]
 
-
-@dataclass(frozen=True)
-class Task:
-    name: str
-    module: Module
-    args: Mapping[str, Any]
-    """As written: expressions are evaluated for each device when the task runs."""
-    location: Location
-    when: Sequence[Any] = ()
-    """Conditions, all of which must hold."""
-    register: str | None = None
-    tags: frozenset[str] = frozenset()
-    become: Any = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    ignore_errors: Any = False
-    check_mode: bool | None = None
-    no_log: Any = False
+Keys = tuple[Any, ...]
 
 
-@dataclass(frozen=True)
-class Play:
-    name: str
-    hosts: str
-    tasks: Sequence[Task]
-    location: Location
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    gather_facts: bool = True
-    become: Any = False
-    tags: frozenset[str] = frozenset()
+def load_playbook(path: str | Path, extra: Mapping[str, Any] | None = None) -> list[Play]:
+    """The plays of a playbook file and of those that it imports.
 
-
-def load_playbook(path: str | Path) -> list[Play]:
-    """The plays of a playbook file.
+    Args:
+        extra: variables of the command line, which names of imported files may use.
 
     Raises:
-        PlaybookError: unreadable, not YAML, an unknown or unsupported keyword or module, a wrong argument; each with
-            file, line and column and the nearest known word.
+        PlaybookError: unreadable, not YAML, an unknown or unsupported keyword or module, a wrong argument, a missing
+            role or file; each with file, line and column and the nearest known word.
     """
-    document = Document.read(path, PlaybookError)
+    return _playbook(Path(os.path.abspath(path)), str(path), Settings(), extra or {}, ())  # noqa: PTH100
+
+
+def _playbook(
+    path: Path, shown: str, outer: Settings, extra: Mapping[str, Any], parents: tuple[Path, ...]
+) -> list[Play]:
+    document = Document.read(shown if not parents else path, PlaybookError)
     if not isinstance(document.data, list):
         raise document.fail("a playbook is a list of plays", "this file holds no list", "start it with '- hosts: all'")
-    return [_play(document, value, (i,)) for i, value in enumerate(document.data)]
+    plays: list[Play] = []
+    for i, value in enumerate(document.data):
+        if not isinstance(value, dict):
+            raise document.fail("a play is a mapping", "with hosts and tasks", path=(i,))
+        imported = [key for key in value if short_name(str(key)) == "import_playbook"]
+        if imported:
+            plays += _import(document, value, imported[0], (i,), path, outer, extra, parents)
+        else:
+            plays.append(_play(document, value, (i,), path.parent, outer, extra))
+    return plays
 
 
-def _play(document: Document, value: Any, path: tuple[Any, ...]) -> Play:
-    if not isinstance(value, dict):
-        raise document.fail("a play is a mapping", "with hosts and tasks", path=path)
-    document.check_keys(value, PLAY_KEYS, path, noun="keyword of a play")
-    if not value.get("hosts"):
+def _import(
+    document: Document,
+    value: Mapping[str, Any],
+    key: str,
+    where: Keys,
+    path: Path,
+    outer: Settings,
+    extra: Mapping[str, Any],
+    parents: tuple[Path, ...],
+) -> list[Play]:
+    document.check_keys(value, ("name", "when", "tags", "vars", key), where, noun="keyword of import_playbook")
+    settings = inherit(outer, document, value, where)
+    name = str(render(value[key], {**settings.variables, **extra}, document.location(*where, key)))
+    target = Path(os.path.normpath(path.parent / Path(name).expanduser()))
+    if target in (*parents, path):
+        raise document.fail(f"{name} imports itself", path=(*where, key))
+    if not target.is_file():
+        raise document.fail(f"no playbook '{name}'", f"looked for {target}", path=(*where, key))
+    return _playbook(target, str(target), settings, extra, (*parents, path))
+
+
+def _play(
+    document: Document, value: Mapping[str, Any], path: Keys, folder: Path, outer: Settings, extra: Mapping[str, Any]
+) -> Play:
+    _check_keywords(document, value, path)
+    hosts = value.get("hosts")
+    if not hosts:
         raise document.fail("a play needs hosts", remedy="hosts: all", path=path)
-    hosts = value["hosts"]
-    tasks = value.get("tasks") or []
-    if not isinstance(tasks, list):
-        raise document.fail("tasks is a list", path=(*path, "tasks"))
-    tags = _tags(document, value, path)
-    return Play(
-        name=str(value.get("name") or hosts),
-        hosts=":".join(map(str, hosts)) if isinstance(hosts, list) else str(hosts),
-        tasks=[_task(document, task, (*path, "tasks", i), tags) for i, task in enumerate(tasks)],
+    own = {**mapping(document, value, "vars", path), **outer.variables}
+    # The play's variables are a layer of their own; `vars` of blocks and tasks lie above roles and facts.
+    settings = inherit(replace(outer, variables={}), document, {k: v for k, v in value.items() if k != "vars"}, path)
+    settings = replace(settings, folder=str(folder))
+    reader = Reader(folder, {**own, **extra})
+    sections: dict[str, list[Node]] = {}
+    for key in ("pre_tasks", "tasks", "post_tasks"):
+        sections[key] = reader.nodes(document, sequence(document, value, key, path), (*path, key), settings)
+    roles: list[Node] = []
+    for i, entry in enumerate(sequence(document, value, "roles", path)):
+        roles += reader.role_entry(document, entry, (*path, "roles", i), settings, ())
+    before = [*reader.handlers]
+    listed_handlers = sequence(document, value, "handlers", path)
+    handlers = reader.nodes(document, listed_handlers, (*path, "handlers"), settings, handlers=True)
+    flush = _flush(document, path, settings)
+    nodes = [*sections["pre_tasks"], flush, *roles, *sections["tasks"], flush, *sections["post_tasks"], flush]
+    play = Play(
+        name=str(value.get("name") or _pattern(hosts)),
+        hosts=_pattern(hosts),
+        nodes=nodes,
+        handlers=[*before, *reader.flat(handlers)],
         location=document.location(*path),
-        variables=_mapping(document, value, "vars", path),
-        gather_facts=bool(value.get("gather_facts", True)),
-        become=value.get("become", False),
-        tags=tags,
+        folder=folder,
+        variables=own,
+        vars_files=_vars_files(document, value, path, folder),
+        roles=reader.roles,
+        role_names=_role_names(value),
+        gather_facts=value.get("gather_facts", True),
+        settings=settings,
+        serial=_serial(document, value, path),
+        order=value.get("order"),
+        max_fail_percentage=_percentage(document, value, path),
+        any_errors_fatal=value.get("any_errors_fatal"),
+        force_handlers=value.get("force_handlers", False),
+        connection=value.get("connection"),
+        remote_user=value.get("remote_user"),
     )
+    return replace(play, linear=_linear(document, value, path, play))
 
 
-def _task(document: Document, value: Any, path: tuple[Any, ...], inherited: frozenset[str]) -> Task:
-    if not isinstance(value, dict):
-        raise document.fail("a task is a mapping", "with a module's name as one of its keys", path=path)
-    names = [key for key in value if key not in TASK_KEYS]
-    modules = [(key, module) for key in names if (module := find_module(str(key)))]
-    for key in names:
-        if not find_module(str(key)):
-            known = [*TASK_KEYS, *module_names()]
-            why = "" if modules else f"modules: {', '.join(module_names())}"
-            what = f"unknown module or keyword '{key}'"
-            raise document.fail(what, why, nearest(str(key), known), path=(*path, key))
-    if len(modules) != 1:
-        why = f"it names {', '.join(str(k) for k, _ in modules)}" if modules else "it names none"
-        raise document.fail("a task names exactly one module", why, path=path)
-    key, module = modules[0]
-    args = value[key]
-    if args is None:
-        args = {}
-    elif not isinstance(args, dict):
-        if module.free_form is None:
-            raise document.fail(f"the arguments of {key} are a mapping", path=(*path, key))
-        args = {module.free_form: args}
-    extra = _mapping(document, value, "args", path)
-    for name in args:
-        _known_argument(document, module, name, (*path, key, name))
-    for name in extra:
-        _known_argument(document, module, name, (*path, "args", name))
-    args = {**extra, **args}
-    missing = [
-        name
-        for name, argument in module.arguments.items()
-        if argument.required and not {name, *argument.aliases} & set(args)
-    ]
-    if missing:
-        raise document.fail(f"{key} needs {' and '.join(missing)}", path=(*path, key))
-    when = value.get("when", [])
-    return Task(
-        name=str(value.get("name") or key),
-        module=module,
-        args=args,
-        location=document.location(*path),
-        when=when if isinstance(when, list) else [when],
-        register=value.get("register"),
-        tags=_tags(document, value, path) | inherited,
-        become=value.get("become"),
-        variables=_mapping(document, value, "vars", path),
-        ignore_errors=value.get("ignore_errors", False),
-        check_mode=value.get("check_mode"),
-        no_log=value.get("no_log", False),
-    )
+def _check_keywords(document: Document, value: Mapping[str, Any], path: Keys) -> None:
+    for key in value:
+        if key in keywords.REFUSED:
+            raise document.fail(f"'{key}' is not supported", remedy=keywords.REFUSED[key], path=(*path, key))
+    document.check_keys(value, keywords.PLAY, path, noun="keyword of a play")
+    for key, allowed in (
+        ("strategy", keywords.STRATEGIES),
+        ("order", keywords.ORDERS),
+        ("connection", keywords.CONNECTIONS),
+    ):
+        word = short_name(str(value[key])) if value.get(key) is not None else None
+        if word is not None and word not in allowed and not has_template(word):
+            raise document.fail(f"{key} cannot be '{word}'", f"allowed: {', '.join(allowed)}", path=(*path, key))
 
 
-def _known_argument(document: Document, module: Module, name: Any, path: Sequence[Any]) -> None:
-    if not module.any_argument and module.argument(str(name)) is None:
-        known = module.known
-        why = f"known here: {', '.join(known) or 'none'}"
-        raise document.fail(f"{module.name} has no argument '{name}'", why, nearest(str(name), known), path=path)
+def _pattern(hosts: Any) -> str:
+    return ":".join(map(str, hosts)) if isinstance(hosts, list) else str(hosts)
 
 
-def _mapping(document: Document, value: Mapping[str, Any], key: str, path: Sequence[Any]) -> Mapping[str, Any]:
-    found = value.get(key) or {}
-    if not isinstance(found, dict):
-        raise document.fail(f"{key} is a mapping", path=(*path, key))
+def _flush(document: Document, path: Keys, settings: Settings) -> Task:
+    module = find_module("meta")
+    assert module is not None
+    location = replace(document.location(*path), line=0, column=0)
+    # Handlers that are due run whatever the tags are; each has tags of its own.
+    always = replace(settings, tags=frozenset({"always"}), when=())
+    return Task("flush handlers", module, {}, location, always, meta="flush_handlers")
+
+
+def _vars_files(document: Document, value: Mapping[str, Any], path: Keys, folder: Path) -> list[Any]:
+    files = listed(value.get("vars_files"))
+    for i, entry in enumerate(files):
+        for name in listed(entry):
+            if not isinstance(name, str):
+                raise document.fail("vars_files is a list of files", path=(*path, "vars_files", i))
+        if isinstance(entry, str) and not has_template(entry):
+            given = Path(entry).expanduser()
+            if not any((base / given).is_file() for base in (folder / "vars", folder)):
+                why = f"looked in {folder / 'vars'} and {folder}"
+                raise document.fail(f"no file of variables '{entry}'", why, path=(*path, "vars_files", i))
+    return files
+
+
+def _role_names(value: Mapping[str, Any]) -> list[str]:
+    entries = value.get("roles") or []
+    return [str(e if isinstance(e, str) else e.get("role", e.get("name"))) for e in entries]
+
+
+def _serial(document: Document, value: Mapping[str, Any], path: Keys) -> list[Any]:
+    found = listed(value.get("serial"))
+    for size in found:
+        text = str(size).strip()
+        good = text.removesuffix("%").isdigit() or has_template(size)
+        if not good or isinstance(size, bool):
+            why = "allowed: a number, a percentage like 30%, or a list of them"
+            raise document.fail(f"serial cannot be '{size}'", why, path=(*path, "serial"))
     return found
 
 
-def _tags(document: Document, value: Mapping[str, Any], path: Sequence[Any]) -> frozenset[str]:
-    tags = value.get("tags") or []
-    if isinstance(tags, str):
-        tags = tags.split(",")
-    if not isinstance(tags, list):
-        raise document.fail("tags is a list of words", path=(*path, "tags"))
-    return frozenset(str(tag).strip() for tag in tags)
+def _percentage(document: Document, value: Mapping[str, Any], path: Keys) -> Any:
+    found = value.get("max_fail_percentage")
+    if found is None or has_template(found):
+        return found
+    try:
+        return float(str(found).strip().removesuffix("%"))
+    except ValueError:
+        what = f"max_fail_percentage cannot be '{found}'"
+        raise document.fail(what, "allowed: a number", path=(*path, "max_fail_percentage")) from None
 
 
-def selected(tasks: Iterable[Task], only: Sequence[str], skip: Sequence[str]) -> list[Task]:
-    """The tasks that `--tags` and `--skip-tags` leave; `always` and `never` as in Ansible."""
-    kept = []
-    for task in tasks:
-        wanted = not only or "all" in only or bool(task.tags & set(only)) or "always" in task.tags
-        if "tagged" in only and task.tags:
-            wanted = True
-        if "never" in task.tags and not (task.tags - {"never"}) & set(only) and "never" not in only:
-            wanted = False
-        if wanted and not task.tags & set(skip):
-            kept.append(task)
-    return kept
+def _linear(document: Document, value: Mapping[str, Any], path: Keys, play: Play) -> bool:
+    """Whether hosts must go task by task; where `strategy: free` would be seen, it is refused."""
+    strategy = short_name(str(value["strategy"])) if value.get("strategy") else None
+    if strategy == "linear":
+        return True
+    if strategy == "free":
+        if any(to_bool(task.settings.run_once) for task in play.tasks if not has_template(task.settings.run_once)):
+            raise document.fail("run_once needs strategy: linear", path=(*path, "strategy"))
+        return False
+    return is_observable(play)

@@ -1,7 +1,8 @@
 """What the agent answers to a device module, as the outcome of a task.
 
 Names in the reply's data that mean something here: `failed` (true: the task failed, everything else is registered
-nevertheless), `msg` (one line for people), `skipped` (true: nothing was to be done; `msg` says why), `ansible_facts`.
+nevertheless; where it says nothing, an `rc` other than 0 does), `msg` (one line for people), `skipped` (true: nothing
+was to be done; `msg` says why), `ansible_facts`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from orchestrator.playbook.modules import Outcome
 def outcome_of(changed: bool, data: dict[str, Any], diff: Any = None) -> Outcome:
     """The outcome that an action's reply stands for."""
     data = _with_lines(data)
-    failed = bool(data.pop("failed", False))
+    failed = bool(data.pop("failed", data.get("rc") not in (None, 0)))
     skipped = bool(data.pop("skipped", False))
     message = str(data.get("msg") or "")
     return Outcome(

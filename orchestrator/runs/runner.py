@@ -1,26 +1,27 @@
-"""Runs plays over devices: one worker per device, none waiting for another."""
+"""Runs plays over devices: one worker per device, and no waiting where nobody could tell."""
 
 from __future__ import annotations
 
-import queue
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import ConfigurationError, FleetError, PlaybookError, UnreachableError
-from orchestrator.events import HostFinished, HostState, PlayStarted, TaskFinished, TaskStarted
-from orchestrator.inventory.settings import defaults
-from orchestrator.playbook.context import HostContext, RunContext, TaskContext, gather
-from orchestrator.playbook.expressions import condition, render, to_bool
-from orchestrator.playbook.modules import Outcome, checked
-from orchestrator.playbook.parse import Play, Task, selected
-from orchestrator.runs.replies import failure, outcome_of
+from orchestrator.errors import ConfigurationError, FleetError, UnreachableError
+from orchestrator.events import HostFinished, HostState, Note, PlayStarted
+from orchestrator.playbook.context import HostContext, RunContext
+from orchestrator.playbook.selection import check_start
+from orchestrator.runs.flow import Stopped, TaskFailedError
+from orchestrator.runs.host import HostRun
+from orchestrator.runs.links import Links
+from orchestrator.runs.lockstep import Lockstep
+from orchestrator.runs.variables import Variables, Wave
+from orchestrator.runs.waves import max_failed, ordered, waves
 
 if TYPE_CHECKING:
     from orchestrator.devices.device import Device
     from orchestrator.inventory.inventory import Host, Inventory
+    from orchestrator.playbook.structure import Play
 
 
 class Runner:
@@ -32,6 +33,10 @@ class Runner:
         hosts: the devices of this run (the inventory after `--limit`).
         connect: makes a connected Device of a host, or raises an UnreachableError.
         extra: variables of the command line; they win over all others.
+        owed: handlers, by host, that an earlier run was notified of and did not get to; see `journal.owed_handlers`.
+
+    Raises:
+        UsageError: `--start-at-task` names no task.
     """
 
     def __init__(
@@ -42,17 +47,34 @@ class Runner:
         run: RunContext,
         connect: Callable[[Host], Device],
         extra: Mapping[str, Any] | None = None,
+        owed: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.plays = plays
         self.inventory = inventory
         self.hosts = hosts
         self.run = run
-        self.connect = connect
-        self.extra = dict(extra or {})
         self.misconfigured = False
         """A device failed by a mistake in the user's files, which the run met only after connecting."""
+        if run.options.start_at is not None:
+            check_start(plays, run.options.start_at)
         self._stop = threading.Event()
-        self._members = [{host.name for host in inventory.select(play.hosts)} for play in plays]
+        run.sleep = self._sleep
+        self._permits = threading.Semaphore(run.options.forks)
+        contexts = {host.name: HostContext(host, None) for host in hosts}
+        self._variables = Variables(inventory, contexts, run, extra or {})
+        self._hosts = {
+            name: HostRun(
+                run,
+                context,
+                self._variables,
+                Links(inventory, connect, run.events),
+                self._stop,
+                extra or {},
+                list((owed or {}).get(name, ())),
+            )
+            for name, context in contexts.items()
+        }
+        self._members = [[h.name for h in inventory.select(play.hosts) if h.name in contexts] for play in plays]
 
     def go(self) -> None:
         """Run everything. Returns when each device is done; an interrupt stops before each worker's next task.
@@ -61,187 +83,164 @@ class Runner:
             KeyboardInterrupt: passed on, after the workers were told to stop.
         """
         for play, members in zip(self.plays, self._members, strict=True):
-            names = [host.name for host in self.hosts if host.name in members]
-            self.run.events(PlayStarted(play=play.name, hosts=names))
-        todo: queue.SimpleQueue[Host] = queue.SimpleQueue()
-        for host in self.hosts:
-            todo.put(host)
-        # Daemon threads: a device that hangs in a system call must not keep an interrupted controller alive.
-        workers = [
-            threading.Thread(target=self._work, args=(todo,), name=f"worker-{i}", daemon=True)
-            for i in range(min(self.run.options.forks, len(self.hosts)))
-        ]
-        for worker in workers:
-            worker.start()
+            self.run.events(PlayStarted(play=play.name, hosts=members))
         try:
-            for worker in workers:
-                while worker.is_alive():
-                    worker.join(0.5)
+            for stretch in _stretches(range(len(self.plays)), self._alone):
+                self._stretch(stretch)
         except KeyboardInterrupt:
             self._stop.set()
             raise
+        for host in self._hosts.values():
+            if host.status == "skipped":
+                self._finished(host)
 
-    def _work(self, todo: queue.SimpleQueue[Host]) -> None:
-        while not self._stop.is_set():
-            try:
-                host = todo.get_nowait()
-            except queue.Empty:
-                return
-            self._host(host)
+    def _sleep(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise Stopped
 
-    def _host(self, host: Host) -> None:
-        context = HostContext(host, None)
-        status, error = "ok", None
-        plays = [play for play, members in zip(self.plays, self._members, strict=True) if host.name in members]
-        try:
-            if not plays:
-                status = "skipped"
-            for play in plays:
-                self._play(play, context)
-        except UnreachableError as problem:
-            status, error = "unreachable", problem.on(host.name).to_json()
-        except FleetError as problem:
-            if isinstance(problem, ConfigurationError):
-                self.misconfigured = True
-            status, error = "failed", problem.on(host.name).to_json()
-        except Exception as problem:  # a defect of ours: the other devices go on, and the report says where
-            status, error = "failed", _defect(problem, self.run.directory / f"defect-{host.name}.log")
-        finally:
-            if context.device is not None:
-                context.device.close()
-        if not self._stop.is_set():
-            self.run.events(HostState(host=host.name, state=status))
-            self.run.events(HostFinished(host=host.name, status=status, error=error))
+    def _alone(self, i: int) -> bool:
+        """Whether a play must not mix with others: its hosts go in waves or step by step."""
+        play = self.plays[i]
+        return play.linear or bool(play.serial)
 
-    def _play(self, play: Play, context: HostContext) -> None:
-        name = context.host.name
-        if context.device is None:
-            self.run.events(HostState(host=name, state="connecting"))
-            context.device = self.connect(context.host)
-        if play.gather_facts:
-            self.run.events(HostState(host=name, state="gathering facts"))
-            gather(self.run, context)
-        for task in selected(play.tasks, self.run.options.tags, self.run.options.skip_tags):
+    def _stretch(self, indices: Sequence[int]) -> None:
+        """Plays that no device needs to wait in, or one play in which they do."""
+        last = indices[-1] == len(self.plays) - 1
+        if not self._alone(indices[0]):
+            todo: dict[str, list[Wave]] = {}
+            for i in indices:
+                members = ordered(self._members[i], self.plays[i], self._plain(i))
+                wave = Wave(self.plays[i], members, members)
+                for name in members:
+                    todo.setdefault(name, []).append(wave)
+            self._together([(self._hosts[n], w, None) for n, w in todo.items() if self._hosts[n].alive], last)
+            return
+        (i,) = indices
+        play = self.plays[i]
+        members = ordered([n for n in self._members[i] if self._hosts[n].alive], play, self._plain(i))
+        for batch in waves(members, play, self._plain(i)):
+            wave = Wave(play, members, batch)
+            most = max_failed(play, self._plain(i))
+            step = Lockstep(batch, self._permits, self._stop, most) if play.linear else None
+            self._together([(self._hosts[name], [wave], step) for name in batch], last)
+            failed = [name for name in batch if not self._hosts[name].alive]
+            if (step is not None and step.ended_for_all) or (failed and len(failed) == len(batch)):
+                self._left_out(play, members, wave)
+                break
+
+    def _plain(self, i: int) -> Mapping[str, Any]:
+        """The variables that a play's own keywords can use: those that are the same for all hosts."""
+        first = next((self._hosts[name].context for name in self._members[i]), None)
+        return self._variables.of(first, self.plays[i]) if first else self.plays[i].variables
+
+    def _left_out(self, play: Play, members: Sequence[str], wave: Wave) -> None:
+        done = set(members[: members.index(wave.batch[-1]) + 1])
+        rest = [name for name in members if name not in done]
+        if rest:
+            text = f"{play.name}: stopped, not begun on {', '.join(rest)}"
+            self.run.events(Note(host=None, level="warning", text=text))
+
+    def _together(self, work: Sequence[tuple[HostRun, Sequence[Wave], Lockstep | None]], last: bool) -> None:
+        # Daemon threads: a device that hangs in a system call must not keep an interrupted controller alive.
+        workers = [
+            threading.Thread(target=self._host, args=(*item, last), name=f"host-{item[0].name}", daemon=True)
+            for item in work
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            while worker.is_alive():
+                worker.join(0.5)
+
+    def _host(self, host: HostRun, todo: Sequence[Wave], step: Lockstep | None, last: bool) -> None:
+        with self._permits:
             if self._stop.is_set():
                 return
-            self._task(play, task, context)
+            try:
+                for wave in todo:
+                    self._play(host, wave, step)
+                    if not host.alive:
+                        break
+            finally:
+                if last or not host.alive:
+                    self._finished(host)
 
-    def _task(self, play: Play, task: Task, context: HostContext) -> None:
-        name = context.host.name
-        variables = self._variables(play, task, context)
-        started = time.monotonic()
-
-        def finished(status: str, message: str = "", diff: Any = None) -> None:
-            self.run.events(
-                TaskFinished(
-                    host=name,
-                    task=task.name,
-                    module=task.module.name,
-                    status=status,
-                    duration_s=time.monotonic() - started,
-                    message=message,
-                    diff=diff,
-                )
-            )
-
-        self.run.events(TaskStarted(host=name, task=task.name))
-        ignore = False
-        secret = False
+    def _play(self, host: HostRun, wave: Wave, step: Lockstep | None) -> None:
         try:
-            secret = to_bool(render(task.no_log, variables, task.location))
-            ignore = to_bool(render(task.ignore_errors, variables, task.location))
-            if not all(condition(expression, variables, task.location) for expression in task.when):
-                self._register(task, context, Outcome(skipped="condition"), failed=False)
-                finished("skipped", "condition does not hold")
-                return
-            become = task.become if task.become is not None else play.become
-            working = TaskContext(
-                run=self.run,
-                state_of_host=context,
-                task=task,
-                variables=variables,
-                check=self.run.options.check if task.check_mode is None else task.check_mode,
-                become=to_bool(render(become, variables, task.location)),
-            )
-            args = self._args(task, variables)
-            outcome = task.module.run(working, args) if task.module.run else self._on_device(working, args)
+            host.status = "ok"
+            host.play(wave, step)
+        except TaskFailedError as problem:
+            fatal = _fatal(problem, host)
+            if step is not None:
+                step.failed(host.name, fatal=fatal)
+            self._ended(host, "failed", problem.error)
+        except UnreachableError as problem:
+            if step is not None:
+                step.failed(host.name, fatal=wave.play.any_errors_fatal in (True, "true", "yes"))
+            self._ended(host, "unreachable", problem)
+        except Stopped as problem:
+            if problem.error is not None:
+                self._ended(host, "failed", type(problem.error)(problem.error.what, problem.error.why))
         except FleetError as problem:
-            self._register(task, context, Outcome(data={"msg": problem.what}), failed=True)
-            unreachable = isinstance(problem, UnreachableError)
-            status = "unreachable" if unreachable else "ignored" if ignore else "failed"
-            finished(status, "censored: no_log" if secret else problem.what)
-            if ignore and not unreachable:
-                return
-            raise
-        except Exception:
-            finished("failed", "a defect of Fleet itself")
-            raise
-        self._register(task, context, outcome, failed=False)
-        if secret:
-            finished("changed" if outcome.changed else "ok", "censored: no_log")
-        elif outcome.skipped:
-            finished("skipped", outcome.skipped)
+            if step is not None:
+                step.failed(host.name, fatal=False)
+            self._ended(host, "failed", problem)
+        except Exception as problem:  # a defect of ours: the other devices go on, and the report says where
+            self._ended(host, "failed", _defect(problem, self.run.directory / f"defect-{host.name}.log"))
+        finally:
+            if not host.alive:
+                wave.gone.add(host.name)
+            if step is not None:
+                step.leave(host.name)
+
+    def _ended(self, host: HostRun, status: str, problem: FleetError) -> None:
+        if isinstance(problem, ConfigurationError):
+            self.misconfigured = True
+        host.status, host.error = status, problem.on(host.name)
+        due = host.handlers.due
+        if due:
+            text = f"handlers are owed: {', '.join(due)}; --retry runs them"
+            self.run.events(Note(host=host.name, level="warning", text=text))
+
+    def _finished(self, host: HostRun) -> None:
+        host.links.close()
+        if not self._stop.is_set():
+            error = host.error.to_json() if host.error else None
+            self.run.events(HostState(host=host.name, state=host.status))
+            self.run.events(HostFinished(host=host.name, status=host.status, error=error))
+
+
+def _stretches(indices: Iterable[int], alone: Callable[[int], bool]) -> list[list[int]]:
+    """Neighbouring plays that may run as one, in order."""
+    found: list[list[int]] = []
+    for i in indices:
+        if found and not alone(i) and not alone(found[-1][0]):
+            found[-1].append(i)
         else:
-            finished("changed" if outcome.changed else "ok", outcome.message, outcome.diff)
-
-    @staticmethod
-    def _on_device(working: TaskContext, args: dict[str, Any]) -> Outcome:
-        module = working.task.module
-        assert module.action is not None and module.prepare is not None
-        sent = {name: value for name, value in module.prepare(working, args).items() if value is not None}
-        reply = working.device.call(
-            module.action, sent, check=working.check, become=working.become, timeout_s=module.timeout_s
-        )
-        outcome = outcome_of(reply.changed, reply.data, reply.diff)
-        if outcome.failed:
-            raise failure(outcome, module.name)
-        return outcome
-
-    @staticmethod
-    def _args(task: Task, variables: Mapping[str, Any]) -> dict[str, Any]:
-        # Conditions of `assert` are expressions already, not templates.
-        raw = {k: v if k in task.module.raw else render(v, variables, task.location) for k, v in task.args.items()}
-        try:
-            return checked(task.module, raw)
-        except PlaybookError as problem:
-            problem.location = problem.location or task.location
-            raise
-
-    @staticmethod
-    def _register(task: Task, context: HostContext, outcome: Outcome, *, failed: bool) -> None:
-        if task.register:
-            context.kept[task.register] = {
-                **outcome.data,
-                "changed": outcome.changed,
-                "failed": failed,
-                "skipped": outcome.skipped is not None,
-            }
-
-    def _variables(self, play: Play, task: Task, context: HostContext) -> dict[str, Any]:
-        """All variables of a task, in Ansible's order of precedence."""
-        facts = context.facts or {}
-        return {
-            **defaults(),
-            **context.host.variables,
-            "ansible_facts": facts,
-            "ansible_check_mode": self.run.options.check,
-            "groups": {name: [host.name for host in self.inventory.select(name)] for name in self.inventory.groups},
-            "inventory_hostname": context.host.name,
-            **play.variables,
-            **task.variables,
-            **context.kept,
-            **self.extra,
-        }
+            found.append([i])
+    return found
 
 
-def _defect(problem: Exception, log: Path) -> dict[str, Any]:
+def _fatal(problem: TaskFailedError, host: HostRun) -> bool:
+    """Whether this failure ends the play for all hosts."""
+    from orchestrator.runs.calls import flag
+
+    said, task = problem.task.settings, problem.task
+    try:
+        variables = host.variables(task)
+        return flag(said.any_errors_fatal, variables, task) or flag(said.run_once, variables, task)
+    except FleetError:
+        return True
+
+
+def _defect(problem: Exception, log: Path) -> FleetError:
     import traceback
 
     log.write_text("".join(traceback.format_exception(problem)), encoding="utf-8")
     last = traceback.extract_tb(problem.__traceback__)[-1]
-    return {
-        "what": "a defect of Fleet itself stopped this device",
-        "why": f"{type(problem).__name__}: {problem} ({last.filename.rsplit('/', 2)[-1]}:{last.lineno})",
-        "remedy": "report it with the log below; the other devices were not touched by it",
-        "log": str(log),
-    }
+    return FleetError(
+        "a defect of Fleet itself stopped this device",
+        f"{type(problem).__name__}: {problem} ({last.filename.rsplit('/', 2)[-1]}:{last.lineno})",
+        "report it with the log below; the other devices were not touched by it",
+        log=str(log),
+    )

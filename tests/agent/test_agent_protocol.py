@@ -110,7 +110,7 @@ WRONG = [
     ("jetson_clocks", {"state": "min"}, "refused", "keep, max"),
     ("fan", {"speed": "11"}, "refused", "keep, max"),
     ("job_start", {"id": "../x", "kind": "build", "spec": {}}, "refused", "'id'"),
-    ("job_start", {"id": "x", "kind": "brew", "spec": {}}, "refused", "build, measure, run"),
+    ("job_start", {"id": "x", "kind": "brew", "spec": {}}, "refused", "build, command, measure, run"),
     ("job_start", {"id": "x", "kind": "build", "spec": []}, "refused", "an object"),
     ("job_follow", {"id": "nobody"}, "refused", "no job nobody"),
     ("job_cancel", {"id": "nobody"}, "refused", "no job nobody"),

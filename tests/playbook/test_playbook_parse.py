@@ -44,7 +44,7 @@ def test_a_play_with_all_that_is_supported(load):
       ignore_errors: true
 """)
     say, uptime = play.tasks
-    assert (play.hosts, play.gather_facts, play.become) == ("nano:orin", False, True)
+    assert (play.hosts, play.gather_facts, play.settings.become) == ("nano:orin", False, True)
     assert (say.tags, say.register, len(say.when)) == ({"say", "look"}, "said", 2)
     assert uptime.module.name == "command"
     assert uptime.args == {"cmd": "uptime", "chdir": "/tmp"}

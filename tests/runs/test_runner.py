@@ -3,73 +3,12 @@
 import json
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from fake_run import FakeDevice
 
 from orchestrator.errors import ActionError, ConnectError, PlaybookError
-from orchestrator.events import Events, HostFinished, TaskFinished
-from orchestrator.inventory.inventory import load_inventory
-from orchestrator.playbook.context import RunContext, RunOptions
-from orchestrator.playbook.parse import load_playbook
-from orchestrator.runs.journal import Journal
-from orchestrator.runs.runner import Runner
-
-
-class FakeDevice:
-    """A device that answers what `answers` says; an exception there is raised."""
-
-    def __init__(self, name, answers):
-        self.name = name
-        self.answers = answers
-        self.closed = False
-
-    def facts(self):
-        return {"virtual": True, "hostname": self.name}
-
-    def call(self, action, args, **how):
-        answer = self.answers.get(action, {})
-        if isinstance(answer, Exception):
-            raise answer
-        return SimpleNamespace(changed=True, data=answer, diff=None)
-
-    def close(self):
-        self.closed = True
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.setattr("orchestrator.playbook.context.resolve", lambda raw: dict(raw))
-
-    def run(playbook, hosts=("a", "b"), answers=None, **options):
-        path = tmp_path / "play.yml"
-        path.write_text(playbook)
-        inventory = load_inventory([",".join(hosts) + ","])
-        seen, devices = [], {}
-        journal = Journal(tmp_path / "journal.jsonl")
-
-        def connect(host):
-            answer = (answers or {}).get(host.name, {})
-            if isinstance(answer, Exception):
-                raise answer
-            devices[host.name] = FakeDevice(host.name, answer)
-            return devices[host.name]
-
-        context = RunContext(
-            "run", tmp_path, RunOptions(**options), Events(seen.append, journal), store=None, exports=None, models=None
-        )
-        runner = Runner(load_playbook(path), inventory, inventory.select("all"), context, connect)
-        runner.go()
-        journal.close()
-        ends = {e.host: e for e in seen if isinstance(e, HostFinished)}
-        tasks = {
-            name: [(e.task, e.status) for e in seen if isinstance(e, TaskFinished) and e.host == name] for name in hosts
-        }
-        assert all(device.closed for device in devices.values())
-        return SimpleNamespace(ends=ends, tasks=tasks, seen=seen, journal=tmp_path / "journal.jsonl", runner=runner)
-
-    return run
-
+from orchestrator.events import TaskFinished
 
 PLAY = """
 - hosts: all
@@ -116,7 +55,7 @@ def test_when_register_ignore_and_no_log(run):
     - {name: not here, debug: {}, when: inventory_hostname == 'b'}
     - {name: fails, fail: {msg: secret}, ignore_errors: true, no_log: true, register: it}
     - {name: saw, assert: {that: ["it is defined", "it.failed", "not it.changed"]}}
-    - {name: keep, set_fact: {facts: {x: 5}}}
+    - {name: keep, set_fact: {x: 5}}
     - {name: use, assert: {that: x == 5}}
 """,
         hosts=["a"],
@@ -138,8 +77,10 @@ def test_hosts_of_no_play_are_skipped(run):
 
 
 def test_wrong_argument_values_are_refused_before_the_module_runs(run):
-    done = run("- hosts: all\n  tasks:\n    - jetson_clocks: {state: highest}\n", hosts=["a"])
+    play = "- hosts: all\n  vars: {wanted: highest}\n  tasks:\n    - jetson_clocks: {state: '{{ wanted }}'}\n"
+    done = run(play, hosts=["a"])
     assert "state cannot be 'highest'" in done.ends["a"].error["what"]
+    assert done.devices["a"].actions == [("setup", {})]
 
 
 def test_devices_run_at_once_up_to_forks(run, monkeypatch):
@@ -154,7 +95,7 @@ def test_devices_run_at_once_up_to_forks(run, monkeypatch):
 def test_the_journal_has_every_task_and_end(run):
     done = run(PLAY)
     lines = [json.loads(line) for line in done.journal.read_text().splitlines()]
-    assert sum(line["event"] == "TaskFinished" for line in lines) == 4
+    assert sum(line["event"] == "TaskFinished" for line in lines) == 6
     assert sum(line["event"] == "HostFinished" for line in lines) == 2
 
 

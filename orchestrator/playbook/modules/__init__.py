@@ -18,6 +18,7 @@ from orchestrator.playbook.modules.arguments import TYPES, Argument, checked
 from orchestrator.playbook.modules.families import FAMILIES, LATER
 
 if TYPE_CHECKING:
+    from orchestrator.errors import FleetError
     from orchestrator.playbook.context import TaskContext
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Outcome",
     "action_module",
     "checked",
+    "declare",
     "find_module",
     "module",
     "module_names",
@@ -49,6 +51,8 @@ class Outcome:
     """Why there was nothing to do, where that deserves the word skipped."""
     failed: bool = False
     """The task failed, and `data` is registered nevertheless; `data["msg"]` says why."""
+    error: FleetError | None = None
+    """What people read of the failure, where that is more than `data["msg"]`."""
 
 
 Run = Callable[["TaskContext", dict[str, Any]], Outcome]
@@ -96,6 +100,7 @@ _found: dict[str, Module] = {}
 
 def module(
     name: str,
+    /,
     *,
     free_form: str | None = None,
     any_argument: bool = False,
@@ -110,25 +115,39 @@ def module(
         raw: arguments that are conditions, handed over as they are written.
     """
 
-    def declare(function: Run) -> Run:
-        text = _documentation(function)
-        _found[name] = Module(
-            name,
-            text.splitlines()[0],
-            text,
-            arguments,
-            run=function,
-            free_form=free_form,
-            any_argument=any_argument,
-            raw=raw,
-        )
+    def decorate(function: Run) -> Run:
+        declare(name, function, arguments, free_form=free_form, any_argument=any_argument, raw=raw)
         return function
 
-    return declare
+    return decorate
+
+
+def declare(
+    name: str,
+    function: Run,
+    arguments: Mapping[str, Argument],
+    *,
+    free_form: str | None = None,
+    any_argument: bool = False,
+    raw: tuple[str, ...] = (),
+) -> None:
+    """What `module` does, for arguments of any name."""
+    text = _documentation(function)
+    _found[name] = Module(
+        name,
+        text.splitlines()[0],
+        text,
+        arguments,
+        run=function,
+        free_form=free_form,
+        any_argument=any_argument,
+        raw=raw,
+    )
 
 
 def action_module(
     name: str,
+    /,
     *,
     action: str | None = None,
     free_form: str | None = None,

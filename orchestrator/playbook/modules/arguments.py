@@ -142,6 +142,13 @@ def checked(found: Module, args: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def checked_value(found: Module, written: str, value: Any) -> Any:
+    """One argument's value, converted. Raises PlaybookError as `checked`."""
+    name = found.argument(written)
+    assert name is not None
+    return _converted(found.name, written, found.arguments[name], value)
+
+
 def _converted(module_name: str, name: str, argument: Argument, value: Any) -> Any:
     try:
         converted = TYPES[argument.type](value)

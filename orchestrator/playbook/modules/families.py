@@ -11,7 +11,7 @@ FAMILIES: Mapping[str, str] = {
     "fail": "basics",
     "set_fact": "basics",
     "ping": "basics",
-    "include_vars": "basics",
+    "include_vars": "include_vars",
     "pause": "basics",
     # packages
     "apt": "packages",

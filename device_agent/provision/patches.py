@@ -11,7 +11,7 @@ def minus_m64(folder):
     """Take the flag -m64, which only x86 compilers know, out of setup.py. Returns whether it was there."""
     path = os.path.join(folder, "setup.py")
     text = _read(path)
-    mended = re.sub(r"""(?m)^[ \t]*['"]-m64['"],?[ \t]*\n|,?[ \t]*['"]-m64['"]""", "", text)
+    mended = re.sub(r"""(?m)^[ \t]*['"]-m64['"],?[ \t]*\n|,[ \t]*['"]-m64['"](?=\s*[,\]])""", "", text)
     return _write(path, text, mended)
 
 

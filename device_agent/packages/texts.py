@@ -105,7 +105,7 @@ APT = (
         "check its network, or a proxy in /etc/apt/apt.conf.d",
     ),
     (
-        r"(?:Permission denied\)|are you root\?)",
+        r"Could not open lock file \S+ - open \(13\b|are you root\?",
         "only root may do this",
         "apt-get was run as an ordinary user",
         "run the task with become: true",
@@ -184,6 +184,7 @@ PIP = (
 
 def explain(table, text):
     """(what, why, remedy) of the first row whose pattern is in `text`, or None."""
+    text = text.replace("\r\n", "\n")  # apt gives dpkg a terminal
     for pattern, what, why, remedy in table:
         match = re.search(pattern, text)
         if match:

@@ -19,7 +19,7 @@ from orchestrator.events import Events, Note
 from orchestrator.inventory import load_inventory, vault
 from orchestrator.inventory.settings import settings
 from orchestrator.inventory.vault import Password, Vault
-from orchestrator.playbook.expressions import render
+from orchestrator.language.expressions import render
 
 PASSWORD = Password("default", b"correct horse")
 # Written by ansible-vault itself.

@@ -8,7 +8,7 @@ import pytest
 from expressions_golden import ENVIRONMENT, FOLDER, GOLDEN, ask_ansible, conditions, portable, tables, variables
 
 from orchestrator.errors import PlaybookError
-from orchestrator.playbook.expressions import condition, render
+from orchestrator.language.expressions import condition, render
 
 EXPECTED = json.loads(GOLDEN.read_text())
 CASES = [

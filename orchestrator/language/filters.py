@@ -23,8 +23,8 @@ import jinja2
 import yaml
 from jinja2.filters import do_unique
 
-from orchestrator.playbook.sizes import human_readable, human_to_bytes
-from orchestrator.playbook.tests import VERSION_FILTERS
+from orchestrator.language.sizes import human_readable, human_to_bytes
+from orchestrator.language.tests import VERSION_FILTERS
 
 _UUID_NAMESPACE = uuid.UUID("361E6D51-FAEC-444A-9079-341386DA8E2E")  # Ansible's, so that ids stay the same
 _LIST_MERGES = ("replace", "keep", "append", "prepend", "append_rp", "prepend_rp")

@@ -127,7 +127,7 @@ class HostVars(Mapping[str, Any]):
         self._variables = variables
 
     def __getitem__(self, name: str) -> Any:
-        from orchestrator.playbook.expressions import lazy_variables
+        from orchestrator.language.expressions import lazy_variables
 
         if name not in self._names:
             raise KeyError(name)

@@ -14,8 +14,8 @@ from typing import Any
 
 from orchestrator.documents import nearest
 from orchestrator.errors import PlaybookError
-from orchestrator.playbook.filters import flatten, subelements
-from orchestrator.playbook.search import candidates, find, read_text
+from orchestrator.language.filters import flatten, subelements
+from orchestrator.language.search import candidates, find, read_text
 
 Terms = list[Any]
 Variables = Mapping[str, Any]
@@ -95,7 +95,7 @@ def _fileglob(terms: Terms, variables: Variables, options: Options) -> list[Any]
 
 
 def _vars(terms: Terms, variables: Variables, options: Options) -> list[Any]:
-    from orchestrator.playbook.environment import Undefined, lazy_variables
+    from orchestrator.language.environment import Undefined, lazy_variables
 
     known = lazy_variables(variables)
     missing = [term for term in terms if term not in known and "default" not in options]
@@ -175,7 +175,7 @@ def _sequence(terms: Terms, variables: Variables, options: Options) -> list[Any]
 
 
 def _template(terms: Terms, variables: Variables, options: Options) -> list[Any]:
-    from orchestrator.playbook.templating import TemplateOptions, render_file
+    from orchestrator.language.templating import TemplateOptions, render_file
 
     own = options.get("template_vars") or {}
     known = {k: v for k, v in options.items() if k in TemplateOptions.__dataclass_fields__}

@@ -22,7 +22,7 @@ def about_name(message: str) -> tuple[str, str]:
     match = _UNKNOWN.match(message)
     if not match:
         return message, ""
-    from orchestrator.playbook import environment
+    from orchestrator.language import environment
 
     kind, name = match.groups()
     short = name.removeprefix("ansible.builtin.").removeprefix("ansible.legacy.").removeprefix("community.general.")

@@ -17,6 +17,7 @@ from orchestrator.lab import enter
 from orchestrator.lab.keys import ensure_key
 from orchestrator.lab.profile import profile_digest
 from orchestrator.lab.pythons import Python, find_python
+from orchestrator.lab.repositories import make_repositories
 from orchestrator.lab.root import FORMAT, make_root, mounts, remove_root
 
 PREFERRED_PORT = 2222
@@ -106,7 +107,8 @@ class Device:
                 keep = [listener.fileno()]
                 user, password = str(profile.get("user", "nvidia")), str(profile.get("password", "nvidia"))
                 server = embedded_server(listener, user, password)
-            lent = mounts(Python(**self.spec["python"]), self.root)
+            repositories = make_repositories(self.folder.parent.parent / "repositories")
+            lent = mounts(Python(**self.spec["python"]), self.root, repositories)
             self.running = enter.start(str(self.root), lent, hostname, server, keep)
         finally:
             listener.close()

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.lab.pythons import Python
+from orchestrator.lab.repositories import GITCONFIG, MOUNT
 from orchestrator.lab.tools import launcher
 
 COMMANDS = """
@@ -71,7 +72,7 @@ SITE = ".lab/python-site"
 """Stands for the site-packages of a lent Python: names the folders of the device that hold its packages."""
 
 TOOLS = Path(__file__).parent / "tools"
-FORMAT = 3
+FORMAT = 4
 """Of the root folder: a folder of another format is made again."""
 
 
@@ -124,9 +125,9 @@ def make_root(root: Path, profile: Mapping[str, Any], python: Python, user_key: 
     _lock_folders(root, user)
 
 
-def mounts(python: Python, root: Path) -> list[Mount]:
+def mounts(python: Python, root: Path, repositories: Path) -> list[Mount]:
     """What the host lends to a device with this Python, in this root folder."""
-    lent = [Mount("/usr", "/.lab/host/usr"), Mount(str(TOOLS), "/.lab/tools")]
+    lent = [Mount("/usr", "/.lab/host/usr"), Mount(str(TOOLS), "/.lab/tools"), Mount(str(repositories), MOUNT)]
     # A host whose /bin is not a part of /usr.
     own = [n for n in ("bin", "sbin", "lib", "lib64") if os.path.isdir(f"/{n}") and not os.path.islink(f"/{n}")]
     lent += [Mount(f"/{name}", f"/.lab/host/{name}") for name in own]
@@ -281,6 +282,7 @@ def _etc(root: Path, profile: Mapping[str, Any], user: str) -> None:
         etc / "fstab",
         "/dev/root            /                     ext4           defaults                                     0 1\n",
     )
+    _write(etc / "gitconfig", GITCONFIG)
     _write(etc / "timezone", "Etc/UTC\n")
     _write(etc / "nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n")
     _write(etc / "profile", _PROFILE)
@@ -323,10 +325,11 @@ def password_hash(password: str) -> str:
 
 def _lab(root: Path, profile: Mapping[str, Any], python: Python, host_key: str) -> None:
     lab = root / ".lab"
-    for mount in mounts(python, root):
+    for mount in mounts(python, root, root):
         if mount.target.startswith("/.lab/") and mount.source != str(root / SITE):
             (root / mount.target[1:]).mkdir(parents=True, exist_ok=True)
     (lab / "proc").mkdir()
+    _write(lab / "uname", f"{profile.get('kernel', platform.release())} {_machine(profile)}\n")
     _write(lab / "profile.json", json.dumps(profile, indent=1, default=str))
     _write(lab / "state.lock", "", 0o666)
     _write(lab / "ssh/host_key", host_key, 0o400)
@@ -348,6 +351,10 @@ def _lab(root: Path, profile: Mapping[str, Any], python: Python, host_key: str) 
         "python": {"asked": python.asked, "used": python.version},
     }
     _write(root / "etc/fleet-virtual.json", json.dumps(virtual, indent=1) + "\n")
+
+
+def _machine(profile: Mapping[str, Any]) -> str:
+    return str(profile.get("machine", "aarch64"))
 
 
 def _python_packages(root: Path, python: Python) -> None:

@@ -1,4 +1,4 @@
-"""nvcc --version of the device's CUDA toolkit; it compiles nothing."""
+"""nvcc: the version of the device's CUDA toolkit; what it compiles is emulated as by any compiler here."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import compiler
 import device
 
 
 def main(argv: list[str]) -> int:
+    if not set(argv) & {"--version", "-V"} and any(not arg.startswith("-") for arg in argv):
+        return compiler.main(["nvcc", *argv])
     if not set(argv) & {"--version", "-V"}:
         message = "No input files specified; use option --help for more information"
         print(f"nvcc fatal   : {message}", file=sys.stderr)

@@ -103,8 +103,8 @@ def _put(choice: pip_resolve.Choice, target: str, options: pip_options.Options, 
         print(
             f"  Found existing installation: {choice.name} {old.version}\n    Uninstalling {choice.name}-{old.version}:"
         )
-    more = {"words": choice.words, "location": choice.location}
-    standins.install(choice.name, choice.version, target, scripts=place.scripts(target), **more)  # type: ignore[arg-type]
+    scripts = place.scripts(target)
+    standins.install(choice.name, choice.version, target, scripts=scripts, words=choice.words)
 
 
 def uninstall(options: pip_options.Options, place: Place) -> int:

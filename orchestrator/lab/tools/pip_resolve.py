@@ -30,7 +30,6 @@ class Choice:
     version: str
     entry: dict[str, Any]
     words: dict[str, str] = field(default_factory=dict)
-    location: str = ""
 
     @property
     def canonical(self) -> str:

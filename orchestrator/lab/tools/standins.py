@@ -38,7 +38,7 @@ MODULES = {
 """Modules of a distribution, where they are not named after it."""
 
 SCRIPTS = {
-    "cmake": {"cmake": "cmake"},
+    "cmake": {"cmake": "cmake @VERSION@"},
     "pip": {"pip": "pip", "pip3": "pip"},
     "polygraphy": {"polygraphy": "pytool"},
     "onnx-simplifier": {"onnxsim": "pytool"},
@@ -78,35 +78,34 @@ def install(
     installer: str = "pip",
     scripts: str | None = None,
     words: dict[str, str] | None = None,
-    location: str = "",
+    texts: dict[str, str] | None = None,
 ) -> None:
     """Put a stand-in into `folder` of the device, in place of any other version.
 
     Args:
         scripts: folder for the distribution's commands; None: it gets none.
         words: more values for `@NAME@` in the templates.
-        location: recorded as where the distribution came from, for one that was built from a local folder.
+        texts: files to install in place of a stand-in's, by their path in `folder`.
     """
     uninstall(distribution, folder)
     filled = {"VERSION": version, "NAME": distribution, **(words or {})}
     written = []
-    for name, text in _texts(distribution).items():
+    contents = _texts(distribution) if texts is None else texts
+    for name, text in contents.items():
         _write(f"{folder}/{name}", re.sub(r"@([A-Z]+)@", lambda match: filled.get(match[1], match[0]), text))
         written.append(name)
     if scripts:
         for command, tool in SCRIPTS.get(canonical(distribution), {}).items():
-            line = f"{tool} {command}" if tool == "pytool" else tool
+            line = f"{tool} {command}" if tool == "pytool" else tool.replace("@VERSION@", version)
             _write(f"{scripts}/{command}", launcher.script(line), 0o755)
             written.append(os.path.relpath(f"{scripts}/{command}", folder))
     about = metadata_folder(distribution, version)
-    texts = {
+    notes = {
         "METADATA": f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n",
         "INSTALLER": installer + "\n",
-        "top_level.txt": "".join(sorted({m.split("/")[0].removesuffix(".py") for m in modules(distribution)})) + "\n",
+        "top_level.txt": "".join(f"{top}\n" for top in sorted({name.split("/")[0] for name in contents})),
     }
-    if location:
-        texts["direct_url.json"] = '{"dir_info": {}, "url": "file://' + location + '"}\n'
-    for name, text in texts.items():
+    for name, text in notes.items():
         _write(f"{folder}/{about}/{name}", text)
         written.append(f"{about}/{name}")
     _write(f"{folder}/{about}/RECORD", "".join(f"{name},,\n" for name in [*written, f"{about}/RECORD"]))
@@ -127,10 +126,8 @@ def uninstall(distribution: str, folder: str) -> str | None:
             if os.path.lexists(path):
                 os.unlink(path)
         shutil.rmtree(device.path(f"{folder}/{about}"), ignore_errors=True)
-        for module in modules(distribution):
-            place = device.path(f"{folder}/{module}")
-            if os.path.isdir(place):
-                shutil.rmtree(place, ignore_errors=True)  # compiled files, which no RECORD names
+        for top in {os.path.dirname(file) for file in files if "/" in file and not file.startswith(".")}:
+            shutil.rmtree(device.path(f"{folder}/{top}"), ignore_errors=True)  # compiled files are in no RECORD
         return version
     return None
 

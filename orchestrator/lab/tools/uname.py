@@ -32,8 +32,14 @@ def main(argv: list[str]) -> int:
             return 1
         asked.update(FIELDS if "a" in letters else letters)
     profile = device.profile()
-    values = {"s": "Linux", "n": profile["hostname"], "r": profile["kernel"], "v": "#1 SMP PREEMPT"}
-    values.update(m="aarch64", p="aarch64", i="aarch64", o="GNU/Linux")
+    values = {
+        "s": "Linux",
+        "n": device.read("/etc/hostname") or profile["hostname"],
+        "r": profile["kernel"],
+        "v": "#1 SMP PREEMPT",
+    }
+    machine = str(profile.get("machine", "aarch64"))
+    values.update(m=machine, p=machine, i=machine, o="GNU/Linux")
     print(" ".join(values[field] for field in FIELDS if field in (asked or {"s"})))
     return 0
 

@@ -1,4 +1,4 @@
-# What the device's own Python sees otherwise than the host's: the clock, and how much room a full disk has. Run at
+# What the device's own Python sees otherwise than the host's: clock, machine, and how much room a full disk has. Run at
 # every start of that Python (see lab/root.py), under 3.6 to 3.13; it reads the files anew at each call, for an agent
 # lives long.
 import os
@@ -48,6 +48,22 @@ def _patch_disk():
     os.statvfs = statvfs
 
 
-if os.path.exists("/.lab/state.json"):
+def _patch_uname():
+    real = os.uname
+
+    def uname():
+        found = real()
+        try:
+            with open("/.lab/uname") as stream:
+                release, machine = stream.read().split()
+        except (OSError, ValueError):
+            return found
+        return os.uname_result((found[0], found[1], release, found[3], machine))
+
+    os.uname = uname
+
+
+if os.path.exists("/.lab/profile.json"):
     _patch_clock()
+    _patch_uname()
     _patch_disk()

@@ -1,0 +1,3 @@
+// Emulated source.
+// program: cmake @VERSION@
+#include <string>

@@ -1,0 +1,3 @@
+// Emulated source.
+// heavy
+#include <NvInfer.h>

@@ -1,0 +1,3 @@
+// Emulated source.
+#include <cuda_runtime.h>
+#include <NvInfer.h>

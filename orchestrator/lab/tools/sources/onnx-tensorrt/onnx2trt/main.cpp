@@ -1,0 +1,3 @@
+// Emulated source.
+// program: onnx2trt @VERSION@
+#include <NvInfer.h>

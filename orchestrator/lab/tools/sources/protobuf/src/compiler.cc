@@ -1,0 +1,2 @@
+// Emulated source.
+#include <string>

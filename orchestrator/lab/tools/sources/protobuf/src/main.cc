@@ -1,0 +1,3 @@
+// Emulated source.
+// program: protoc @VERSION@
+#include <string>

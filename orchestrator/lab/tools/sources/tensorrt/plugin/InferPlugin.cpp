@@ -1,0 +1,4 @@
+// Emulated source.
+// heavy
+#include <cuda_runtime.h>
+#include <NvInfer.h>

@@ -1,0 +1,3 @@
+// Emulated source.
+// program: trtexec
+#include <NvInfer.h>

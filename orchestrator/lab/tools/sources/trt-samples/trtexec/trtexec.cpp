@@ -1,0 +1,4 @@
+// Emulated source of trtexec.
+// program: trtexec
+#include <cuda_runtime.h>
+#include <NvInfer.h>

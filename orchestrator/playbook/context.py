@@ -169,7 +169,7 @@ def gather(run: RunContext, host: HostContext, *, ansible: bool = False) -> dict
         if host.device is None:
             return {}
         asked = host.device.submit("setup", {}) if ansible else None
-        host.facts = resolve(host.device.facts())
+        host.facts = unsafe(resolve(host.device.facts()))  # what a device says is never a template
         host.stale = False
         if asked is not None:
             host.ansible_facts.update(_ansible_facts(asked))

@@ -57,11 +57,31 @@ def has_cortex_a57(facts: Facts) -> bool:
     return facts.get("soc") in _rows("cortex_a57")["socs"]
 
 
+def _prerequisites(ubuntu: str | None) -> dict[str, Any]:
+    rows = _rows("prerequisites")
+    row: dict[str, Any] = newest_up_to(rows, "ubuntu", version(ubuntu or "")) or rows[-1]
+    return row
+
+
 def prerequisites_for(ubuntu: str | None) -> list[str]:
     """apt packages that the steps of provisioning need; of the nearest older Ubuntu where it is unknown."""
-    rows = _rows("prerequisites")
-    row = newest_up_to(rows, "ubuntu", version(ubuntu or "")) or rows[-1]
-    return list(row["packages"])
+    return list(_prerequisites(ubuntu)["packages"])
+
+
+def to_be_built(tensorrt: str | None, ubuntu: str | None, found: Mapping[str, str | None]) -> dict[str, str]:
+    """The least versions of cmake and protobuf that neither the device nor its distribution has, for onnx-tensorrt.
+
+    Args:
+        found: the versions on the device, by `cmake` and `protobuf`.
+    """
+    branch, brings = onnx_tensorrt_for(tensorrt) or {}, _prerequisites(ubuntu)["brings"]
+    needed = {name: str(branch[name]) for name in ("cmake", "protobuf") if branch.get(name)}
+    return {
+        name: least
+        for name, least in needed.items()
+        # What is found hides what the distribution would bring: /usr/local stands before /usr.
+        if version(found.get(name) or brings.get(name) or "0") < version(least)
+    }
 
 
 def onnx_tensorrt_for(tensorrt: str | None) -> dict[str, Any] | None:
@@ -77,8 +97,3 @@ def source_of(name: str, tensorrt: str | None = None) -> dict[str, str]:
         numbers = (*version(tensorrt or ""), 0, 0)
         row["branch"] = row["branch"].format(major=numbers[0], minor=numbers[1])
     return row
-
-
-def disk_needed(name: str) -> int:
-    """Free bytes that a step wants: components, builds or packages."""
-    return int(_rows("disk")[name])

@@ -8,10 +8,10 @@ from typing import Any
 
 from orchestrator.errors import PlaybookError
 from orchestrator.platforms import provisioning as tables
-from orchestrator.platforms.releases import release_name
-from orchestrator.platforms.tables import version
+from orchestrator.platforms.releases import release_name, stack_of
 from orchestrator.playbook.context import TaskContext
 from orchestrator.playbook.modules import Argument, Outcome, action_module, module
+from orchestrator.values import unsafe
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 TRTEXEC_FOLDER = "/usr/src/tensorrt/bin"
@@ -40,13 +40,8 @@ def jetpack_facts(task: TaskContext, args: dict[str, Any]) -> Outcome:
     state = task.device.call("jetpack_state", {}).data
     facts = task.facts
     components = tables.components_for(facts)
-    branch = tables.onnx_tensorrt_for(facts.get("tensorrt") or _to_come(facts)) or {}
     reason = _unsupported(facts, bool(components))
-    needs = {
-        name: branch.get(name)
-        for name in ("cmake", "protobuf")
-        if branch.get(name) and version(state.get(name) or "0") < version(branch[name])
-    }
+    needs = tables.to_be_built(facts.get("tensorrt") or _to_come(facts), state.get("ubuntu"), state)
     found = {
         **state,
         "release": release_name(facts),
@@ -61,12 +56,12 @@ def jetpack_facts(task: TaskContext, args: dict[str, Any]) -> Outcome:
         "needs": needs,
         "cortex_a57": tables.has_cortex_a57(facts),
     }
+    # What a device says of itself is never taken for an expression.
+    task.state_of_host.ansible_facts["provisioning"] = unsafe(found)
     return Outcome(data={"ansible_facts": {"provisioning": found}}, message=reason or found["release"])
 
 
 def _to_come(facts: dict[str, Any]) -> str | None:
-    from orchestrator.platforms.releases import stack_of
-
     stack = stack_of(facts.get("l4t"))
     return stack["tensorrt"] if stack else None
 

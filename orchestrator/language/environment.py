@@ -13,6 +13,7 @@ from jinja2.lexer import TOKEN_STRING, TOKEN_VARIABLE_BEGIN, TOKEN_VARIABLE_END,
 from jinja2.nativetypes import NativeCodeGenerator
 from jinja2.runtime import ChainableUndefined, Context, Macro, StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
+from jinja2.utils import missing
 
 from orchestrator.errors import PlaybookError
 from orchestrator.language import filters, lookups, tests
@@ -56,8 +57,8 @@ class LazyContext(Context):
 
     def resolve_or_missing(self, key: str) -> Any:
         value = super().resolve_or_missing(key)
-        if key == "vars" and value is jinja2.runtime.missing:
-            return lazy_variables(self.parent)
+        if value is missing:
+            return lazy_variables(self.parent) if key == "vars" else self.environment.globals.get(key, missing)
         return evaluate_raw(value, self.parent, key) if is_raw(value) else value
 
 
@@ -83,9 +84,9 @@ class Environment(SandboxedEnvironment):
         if len(parts) <= 1:
             return parts[0] if parts else None
         for part in parts:
-            missing = first_undefined(part)
-            if missing is not None:
-                return missing
+            undefined = first_undefined(part)
+            if undefined is not None:
+                return undefined
         return "".join(str(_with_lists(part)) for part in parts)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -100,9 +101,9 @@ class Environment(SandboxedEnvironment):
             return obj
         if not isinstance(obj, Macro) and obj not in (_lookup, _query):
             for argument in (*args, *kwargs.values()):
-                missing = first_undefined(argument)
-                if missing is not None:
-                    return missing
+                undefined = first_undefined(argument)
+                if undefined is not None:
+                    return undefined
         return _listed(super().call(context, obj, *args, **kwargs))
 
     def _tokenize(self, source: str, name: str | None, filename: str | None = None, state: str | None = None) -> Any:
@@ -130,9 +131,9 @@ def _finalize(_context: Any, value: Any) -> Any:
 @jinja2.pass_context
 def defined_only(_context: Any, value: Any) -> Any:
     """The `finalize` of template files, where an undefined value is told while its line is still known."""
-    missing = first_undefined(value)
-    if missing is not None:
-        missing._fail_with_undefined_error()
+    undefined = first_undefined(value)
+    if undefined is not None:
+        undefined._fail_with_undefined_error()
     return value
 
 
@@ -168,9 +169,9 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         if name not in _TAKE_UNDEFINED:
             shallow = name in _TAKE_UNDEFINED_ELEMENTS
             for argument in (*args, *kwargs.values()):
-                missing = first_undefined(argument, elements=not shallow)
-                if missing is not None:
-                    return missing
+                undefined = first_undefined(argument, elements=not shallow)
+                if undefined is not None:
+                    return undefined
         try:
             return _listed(function(*args, **kwargs))
         except (jinja2.TemplateError, PlaybookError):
@@ -201,9 +202,9 @@ def first_undefined(value: Any, *, elements: bool = True) -> jinja2.Undefined | 
     elif type(value) not in (dict, list, tuple):
         return None
     for item in value.values() if isinstance(value, dict) else value:
-        missing = first_undefined(item)
-        if missing is not None and elements:
-            return missing
+        undefined = first_undefined(item)
+        if undefined is not None and elements:
+            return undefined
     return None
 
 
@@ -223,7 +224,7 @@ def evaluate_raw(value: Any, variables: Mapping[str, Any], name: str = "") -> An
         raise jinja2.TemplateRuntimeError(f"'{name or value}' refers to itself")
     token = _evaluating.set((*stack, key))
     try:
-        return unsafe_text(template(value).render(variables))
+        return unsafe_text(evaluate_template(value, variables))
     except jinja2.exceptions.SecurityError:
         raise
     except jinja2.UndefinedError as problem:
@@ -272,33 +273,36 @@ def environment() -> Environment:
     return Environment()
 
 
-@functools.lru_cache(maxsize=4096)
-def template(source: str) -> Any:
-    """A template out of YAML, compiled; trailing newlines are kept as they are written."""
-    compiled = environment().from_string(source)
-    ending = len(source) - len(source.rstrip("\n"))
-    return _Ending(compiled, ending) if ending else compiled
+def evaluate_template(source: str, variables: Mapping[str, Any]) -> Any:
+    """What a template out of YAML becomes; trailing newlines of a text are kept as they are written."""
+    compiled = _template(source)
+    # Shared: the variables are looked up where they are; copying hundreds of them would cost more than the rest.
+    context = compiled.new_context(variables, shared=True)  # type: ignore[arg-type]  # any mapping will do
+    value = environment().concat(compiled.root_render_func(context))
+    if isinstance(value, str) and source.endswith("\n"):
+        newlines = len(source) - len(source.rstrip("\n"))
+        value += "\n" * max(newlines - (len(value) - len(value.rstrip("\n"))), 0)
+    return value
 
 
-class _Ending:
-    """A template that ends in newlines, which Jinja2 would swallow."""
-
-    def __init__(self, compiled: Any, newlines: int) -> None:
-        self._compiled = compiled
-        self._newlines = newlines
-
-    def render(self, variables: Mapping[str, Any]) -> Any:
-        value = self._compiled.render(variables)
-        if isinstance(value, str):
-            missing = self._newlines - (len(value) - len(value.rstrip("\n")))
-            value += "\n" * max(missing, 0)
-        return value
+def evaluate_expression(source: str, variables: Mapping[str, Any]) -> Any:
+    """The value of an expression without braces."""
+    compiled = _expression(source)
+    context = compiled.new_context(variables, shared=True)  # type: ignore[arg-type]  # any mapping will do
+    for _ in compiled.root_render_func(context):
+        pass
+    return context.vars["result"]
 
 
 @functools.lru_cache(maxsize=4096)
-def expression(source: str) -> Any:
-    """A bare expression, compiled."""
-    return environment().compile_expression(source, undefined_to_none=False)
+def _template(source: str) -> jinja2.Template:
+    return environment().from_string(source)
+
+
+@functools.lru_cache(maxsize=4096)
+def _expression(source: str) -> jinja2.Template:
+    # What Jinja2 makes of an expression: a template that assigns it to `result`.
+    return environment().compile_expression(source, undefined_to_none=False)._template
 
 
 @jinja2.pass_context
@@ -321,9 +325,9 @@ def _query(context: Any, name: str, /, *terms: Any, **options: Any) -> Any:
     errors = options.pop("errors", "strict")
     default = options.get("default")
     for value in (*terms, *options.values()):
-        missing = first_undefined(value)
-        if missing is not None and value is not default:
-            return missing
+        undefined = first_undefined(value)
+        if undefined is not None and value is not default:
+            return undefined
     try:
         return lookups.run(name, [_term(term, context.parent) for term in terms], context.parent, options)
     except (jinja2.TemplateError, PlaybookError):

@@ -76,7 +76,7 @@ def evaluate(expression: Any, variables: Mapping[str, Any], location: Location |
     from orchestrator.language import environment
 
     text = str(expression).strip()
-    return _guarded(lambda: environment.finished(environment.expression(text)(variables)), text, location)
+    return _guarded(lambda: environment.finished(environment.evaluate_expression(text, variables)), text, location)
 
 
 def condition(expression: Any, variables: Mapping[str, Any], location: Location | None = None) -> bool:
@@ -130,7 +130,7 @@ def run_lookup(
 def _template(text: str, variables: Mapping[str, Any], location: Location | None) -> Any:
     from orchestrator.language import environment
 
-    return _guarded(lambda: environment.finished(environment.template(text).render(variables)), text, location)
+    return _guarded(lambda: environment.finished(environment.evaluate_template(text, variables)), text, location)
 
 
 def _guarded(compute: Callable[[], Any], text: str, location: Location | None) -> Any:

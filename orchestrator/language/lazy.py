@@ -27,24 +27,28 @@ def is_raw(value: Any) -> bool:
 class LazyDict(dict[Any, Any]):
     """A mapping out of the variables; a value is evaluated when somebody asks for it, and kept."""
 
-    __slots__ = ("_evaluate", "_raw")
+    __slots__ = ("_done", "_evaluate", "_finished")
 
     def __init__(self, values: Mapping[Any, Any], evaluate: Evaluator) -> None:
         super().__init__(values)
         self._evaluate = evaluate
-        self._raw = {key for key, value in values.items() if is_raw(value)}
+        self._done: set[Any] = set()
+        self._finished = False
 
     def resolve(self) -> None:
-        """Evaluate all that is still raw, one level deep."""
-        for key in list(self._raw):
-            self[key]
+        """Evaluate all that is still raw, one level deep; what is put in later is data."""
+        if not self._finished:
+            for key in self:
+                self[key]
+            self._finished = True
 
     def __getitem__(self, key: Any) -> Any:
         value = super().__getitem__(key)
-        if key in self._raw:
-            value = self._evaluate(value)
-            self._raw.discard(key)
-            super().__setitem__(key, value)
+        if self._finished or key in self._done or not is_raw(value):
+            return value
+        value = self._evaluate(value)
+        self._done.add(key)
+        super().__setitem__(key, value)
         return value
 
     def get(self, key: Any, default: Any = None) -> Any:
@@ -58,17 +62,20 @@ class LazyDict(dict[Any, Any]):
 class LazyList(list[Any]):
     """A list out of the variables; an element is evaluated when somebody asks for it, and kept."""
 
-    __slots__ = ("_evaluate", "_raw")
+    __slots__ = ("_done", "_evaluate", "_finished")
 
     def __init__(self, values: list[Any], evaluate: Evaluator) -> None:
         super().__init__(values)
         self._evaluate = evaluate
-        self._raw = {index for index, value in enumerate(values) if is_raw(value)}
+        self._done: set[int] = set()
+        self._finished = False
 
     def resolve(self) -> None:
-        """Evaluate all that is still raw, one level deep."""
-        for index in list(self._raw):
-            self[index]
+        """Evaluate all that is still raw, one level deep; what is put in later is data."""
+        if not self._finished:
+            for index in range(len(self)):
+                self[index]
+            self._finished = True
 
     def __getitem__(self, index: Any) -> Any:
         if not isinstance(index, int):
@@ -76,10 +83,11 @@ class LazyList(list[Any]):
             return super().__getitem__(index)
         value = super().__getitem__(index)
         place = index if index >= 0 else len(self) + index
-        if place in self._raw:
-            value = self._evaluate(value)
-            self._raw.discard(place)
-            super().__setitem__(place, value)
+        if self._finished or place in self._done or not is_raw(value):
+            return value
+        value = self._evaluate(value)
+        self._done.add(place)
+        super().__setitem__(place, value)
         return value
 
     def __iter__(self) -> Iterator[Any]:

@@ -17,6 +17,7 @@ import device
 import effects
 import power
 import swap
+import units
 
 
 def boot() -> dict[str, Any]:
@@ -43,7 +44,17 @@ def boot() -> dict[str, Any]:
     open(device.LAB + "/kmsg", "w", encoding="utf-8").close()
     os.chmod(device.LAB + "/kmsg", 0o666)  # the kernel writes here, whoever it kills
     device.kernel_log(f"Linux version {profile['kernel']} ({profile['title']}, virtual)")
-    return state
+    _start_units()
+    return device.state()
+
+
+def _start_units() -> None:
+    """Start the enabled units that somebody has put down: their commands run, as the board's services come up."""
+    for name, unit in units.known(device.state()).items():
+        if unit.get("enabled") and not unit.get("masked") and units.file_of(name):
+            units.start(name, unit)
+            with device.changing() as state:
+                state["services"][name] = unit
 
 
 def _first_boot(profile: dict[str, Any], state: dict[str, Any]) -> None:
@@ -98,7 +109,7 @@ def _power(profile: dict[str, Any], state: dict[str, Any]) -> None:
 
 def _proc(profile: dict[str, Any], state: dict[str, Any]) -> None:
     memory = profile["memory"]
-    used = memory["used_mb"] + (memory["desktop_mb"] if state["default_target"] == "graphical.target" else 0)
+    used = memory["used_mb"] + (memory["desktop_mb"] if units.default_target(state) == "graphical.target" else 0)
     total, zram = profile["ram_mb"], memory["zram_mb"] if _enabled(state, "nvzramconfig.service") else 0
     kib = {
         "MemTotal": total,

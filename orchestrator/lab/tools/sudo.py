@@ -12,6 +12,7 @@ from typing import Any
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import device
+import sudoers
 
 SECURE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
 KEPT = ("TERM", "COLORS", "DISPLAY", "LS_COLORS", "XAUTHORITY", "COLUMNS", "LINES", "TZ")
@@ -90,8 +91,9 @@ def main(argv: list[str]) -> int:
     except ValueError as problem:
         print(f"sudo: {problem}\n{USAGE}", file=sys.stderr)
         return 1
-    profile, policy = device.profile(), device.state()["sudo"]
+    profile, policy = device.profile(), dict(device.state()["sudo"])
     caller = "root" if device.is_root() else profile["user"]
+    groups = sudoers.groups_of(caller) or device.state()["groups"]
     if "V" in options.flags:
         print("Sudo version " + {"bionic": "1.8.21p2", "focal": "1.8.31"}.get(policy["style"], "1.9.9"))
         return 0
@@ -101,6 +103,8 @@ def main(argv: list[str]) -> int:
         if refusal:
             print(f"sudo: {refusal}", file=sys.stderr)
             return 1
+    right = sudoers.right(caller, groups)
+    policy["nopasswd"] = policy["nopasswd"] or right == "nopasswd"
     alone = not options.command and not options.flags & {"v", "l", "i", "s"}
     if options.flags & {"k", "K"}:
         with device.changing() as state:
@@ -115,7 +119,7 @@ def main(argv: list[str]) -> int:
         return 1
     if caller != "root" and not policy["nopasswd"] and not _authenticate(options, policy, caller):
         return 1
-    if caller != "root" and "sudo" not in device.state()["groups"]:
+    if caller != "root" and "sudo" not in groups and not right:
         print(f"{caller} is not in the sudoers file.  This incident will be reported.", file=sys.stderr)
         return 1
     if "v" in options.flags:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ActionError, DeviceError, PlaybookError
 from orchestrator.events import Event, Events, FactsGathered, HostState, Note
+from orchestrator.language.expressions import render
+from orchestrator.language.search import candidates, find
 from orchestrator.platforms.facts import resolve
-from orchestrator.playbook.expressions import render
-from orchestrator.playbook.search import candidates, find
 from orchestrator.values import unsafe
 
 if TYPE_CHECKING:

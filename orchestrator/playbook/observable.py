@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.playbook.expressions import has_template
+from orchestrator.language.expressions import has_template
 from orchestrator.playbook.structure import Play, Task
 
 # Variables that show what other devices have done so far.
@@ -32,8 +32,9 @@ def _observes(task: Task) -> bool:
     if task.include is not None and task.include.nodes is None:
         return True  # what it brings is not known yet
     loop = task.loop.items if task.loop else None
+    bare = [task.args.get(name) for name in task.module.raw]
     return _watches([task.args, said.variables, said.include_variables, loop]) or _watches(
-        [*said.when, *task.until, *task.changed_when, *task.failed_when], bare=True
+        [*bare, *said.when, *task.until, *task.changed_when, *task.failed_when], bare=True
     )
 
 

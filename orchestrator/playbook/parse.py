@@ -10,8 +10,8 @@ from typing import Any
 
 from orchestrator.documents import Document
 from orchestrator.errors import PlaybookError
+from orchestrator.language.expressions import has_template, render, to_bool
 from orchestrator.playbook import keywords
-from orchestrator.playbook.expressions import has_template, render, to_bool
 from orchestrator.playbook.inherit import inherit, listed, mapping, sequence
 from orchestrator.playbook.modules import find_module, short_name
 from orchestrator.playbook.observable import is_observable
@@ -88,17 +88,18 @@ def _play(
     settings = inherit(replace(outer, variables={}), document, {k: v for k, v in value.items() if k != "vars"}, path)
     settings = replace(settings, folder=str(folder))
     reader = Reader(folder, {**own, **extra})
-    sections: dict[str, list[Node]] = {}
-    for key in ("pre_tasks", "tasks", "post_tasks"):
-        sections[key] = reader.nodes(document, sequence(document, value, key, path), (*path, key), settings)
     roles: list[Node] = []
     for i, entry in enumerate(sequence(document, value, "roles", path)):
         roles += reader.role_entry(document, entry, (*path, "roles", i), settings, ())
+    sections: dict[str, list[Node]] = {}
+    for key in ("pre_tasks", "tasks", "post_tasks"):
+        sections[key] = reader.nodes(document, sequence(document, value, key, path), (*path, key), settings)
     before = [*reader.handlers]
     listed_handlers = sequence(document, value, "handlers", path)
     handlers = reader.nodes(document, listed_handlers, (*path, "handlers"), settings, handlers=True)
     flush = _flush(document, path, settings)
-    nodes = [*sections["pre_tasks"], flush, *roles, *sections["tasks"], flush, *sections["post_tasks"], flush]
+    before_roles = [*sections["pre_tasks"], flush] if sections["pre_tasks"] else []
+    nodes = [*before_roles, *roles, *sections["tasks"], flush, *sections["post_tasks"], flush]
     play = Play(
         name=str(value.get("name") or _pattern(hosts)),
         hosts=_pattern(hosts),

@@ -11,8 +11,8 @@ from typing import Any
 
 from orchestrator.documents import Document
 from orchestrator.errors import Location, PlaybookError
+from orchestrator.language.expressions import has_template, render, to_bool
 from orchestrator.playbook import keywords
-from orchestrator.playbook.expressions import has_template, render, to_bool
 from orchestrator.playbook.inherit import inherit, mapping, sequence
 from orchestrator.playbook.modules import short_name
 from orchestrator.playbook.roles import find_role, metadata, role_file, role_variables
@@ -41,6 +41,7 @@ class Reader:
         self.constants = dict(constants)
         self.handlers: list[Task] = []
         self.roles: list[Role] = []
+        self._known: list[Role] = []  # all that were read
         self._open: list[tuple[str, str]] = []
 
     def nodes(
@@ -133,22 +134,25 @@ class Reader:
             return task  # it includes itself: read level by level, as it runs
         self._open.append(identity)
         try:
-            return replace(task, include=replace(include, nodes=self.included(task, args)[0]))
+            nodes, roles = self.included(task, args)
+            return replace(task, include=replace(include, nodes=nodes, roles=roles))
         finally:
             self._open.pop()
 
-    def included(self, task: Task, args: Mapping[str, Any]) -> tuple[list[Node], Role | None]:
-        """What an include with evaluated arguments brings, and the role where all later tasks are to see it.
+    def included(self, task: Task, args: Mapping[str, Any]) -> tuple[list[Node], list[Role]]:
+        """What an include with evaluated arguments brings, and the roles that all later tasks are to see.
 
         Raises:
             PlaybookError: as `nodes`; no such file or role.
         """
         assert task.include is not None
         if task.module.name == "include_tasks":
-            return self._imported(self._tasks_file(task, str(args["file"])), task.include.apply), None
+            return self._imported(self._tasks_file(task, str(args["file"])), task.include.apply), []
         before = len(self.roles)
         nodes = self.role_of(args, task.include.apply, task.location, public=to_bool(args.get("public") or False))
-        return nodes, self.roles[-1] if len(self.roles) > before else None
+        shown = self.roles[before:]
+        del self.roles[before:]
+        return nodes, shown
 
     def _imported(self, path: Path, settings: Settings, *, handlers: bool = False) -> list[Node]:
         identity = ("file", str(path))
@@ -182,7 +186,14 @@ class Reader:
         raise PlaybookError(f"no file of tasks '{name}'", f"looked in {looked}", location=task.location)
 
     def role_entry(
-        self, document: Document, value: Any, path: Keys, outer: Settings, parents: Sequence[Role]
+        self,
+        document: Document,
+        value: Any,
+        path: Keys,
+        outer: Settings,
+        parents: Sequence[Role],
+        *,
+        public: bool = True,
     ) -> list[Node]:
         """What an element of `roles` or `dependencies` stands for.
 
@@ -204,7 +215,7 @@ class Reader:
             {"name": self._rendered(value["role"], document.location(*path))},
             inherit(outer, document, said, path),
             document.location(*path),
-            public=True,
+            public=public,
             given=given,
             parameters=parameters,
             parents=parents,
@@ -255,12 +266,13 @@ class Reader:
             key="" if repeatable or not once else json.dumps(words, sort_keys=True, default=str),
         )
         nodes: list[Node] = []
-        first = len(self.roles)
+        first = len(self._known)
         for i, value in enumerate(dependencies):
             path = ("dependencies", i)
-            nodes += self.role_entry(document, value, path, settings, (*parents, role))
-        direct = [found for found in self.roles[first:] if found.parents == (*parents, role)]
+            nodes += self.role_entry(document, value, path, settings, (*parents, role), public=public)
+        direct = [found for found in self._known[first:] if found.parents == (*parents, role)]
         role = replace(role, dependencies=tuple(direct))
+        self._known.append(role)
         if public:
             self.roles.append(role)
         inside = replace(settings, role=role, folder=str(folder / "tasks"))

@@ -73,6 +73,8 @@ class Include:
     """What the included tasks inherit."""
     nodes: Sequence[Node] | None = None
     """The tasks, where the name needs no evaluation; else they are read when the include runs."""
+    roles: Sequence[Role] = ()
+    """Those whose defaults and variables all later tasks are to see."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.documents import Document, nearest
+from orchestrator.language.expressions import has_template
 from orchestrator.playbook import keywords
-from orchestrator.playbook.expressions import has_template
 from orchestrator.playbook.inherit import conditions, inherit, listed, mapping, variable_name
 from orchestrator.playbook.keyvalue import parse_key_values, split_free_form
 from orchestrator.playbook.modules import LATER, Module, find_module, module_names, short_name

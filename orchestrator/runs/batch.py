@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ActionError, FleetError, UnreachableError
-from orchestrator.playbook.expressions import has_template, to_bool
+from orchestrator.language.expressions import has_template, to_bool
 from orchestrator.playbook.structure import Node, Task
 from orchestrator.runs.calls import GRACE_S, failed, flag, from_reply, progress
 from orchestrator.runs.dependencies import needs

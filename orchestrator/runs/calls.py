@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ActionError, FleetError, PlaybookError, UnreachableError
+from orchestrator.language.expressions import condition, is_omitted, render, to_bool
 from orchestrator.playbook.context import TaskContext
-from orchestrator.playbook.expressions import condition, is_omitted, render, to_bool
 from orchestrator.playbook.modules import Outcome, checked
 from orchestrator.runs.replies import outcome_of, refusal
 from orchestrator.values import unsafe

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.playbook.expressions import has_template
+from orchestrator.language.expressions import has_template
 
 if TYPE_CHECKING:
     from orchestrator.playbook.structure import Task
 
 # Through these, any variable can be reached by a name that is computed.
-_EVERYTHING = frozenset({"vars", "hostvars", "lookup", "query", "q"})
+_EVERYTHING = frozenset({"vars", "hostvars"})
+_LOOKUP = re.compile(r"\b(lookup|query|q)\s*\(")
 
 
 def needs(task: Task, variables: Mapping[str, Any], pending: Iterable[str]) -> bool:
@@ -62,10 +64,12 @@ def _names_in(value: Any) -> set[str]:
 
 @lru_cache(maxsize=4096)
 def _names_of(template: str) -> frozenset[str]:
+    if _LOOKUP.search(template):
+        return _EVERYTHING
     import jinja2
     from jinja2 import meta
 
-    from orchestrator.playbook.environment import environment
+    from orchestrator.language.environment import environment
 
     try:
         return frozenset(meta.find_undeclared_variables(environment().parse(str(template))))

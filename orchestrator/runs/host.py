@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import FleetError, UnreachableError
 from orchestrator.events import Event, HandlersDue, HostState, Note, TaskFinished, TaskStarted
+from orchestrator.language.expressions import is_omitted, render, to_bool
 from orchestrator.playbook.context import HostContext, RunContext, gather
-from orchestrator.playbook.expressions import is_omitted, render, to_bool
 from orchestrator.playbook.modules import Outcome
 from orchestrator.playbook.reader import Reader
 from orchestrator.playbook.selection import chosen, named
@@ -92,6 +92,7 @@ class HostRun:
         self.all_variables.enter(self.name, wave)
         self.handlers = Handlers(play.handlers, self._name_of)
         self.owed = self.handlers.remember(self.owed)
+        self._show_due()
         self.context.device = self.links.of_play(self.context, play, self.variables(None))
         self._gather(wave)
         try:
@@ -325,9 +326,10 @@ class HostRun:
             if turn.call is None:
                 continue
             try:
-                nodes = task.include.nodes
+                nodes, roles = task.include.nodes, task.include.roles
                 if nodes is None:
-                    nodes = self._read(task, turn.call.args)
+                    nodes, roles = self._read(task, turn.call.args)
+                self._exposed += [role for role in roles if role not in self._exposed]
             except FleetError as problem:
                 turn.outcome = Outcome(data={"msg": problem.what}, failed=True, error=problem)
                 continue
@@ -341,14 +343,12 @@ class HostRun:
             finally:
                 self._layers.pop()
 
-    def _read(self, task: Task, args: Mapping[str, Any]) -> Sequence[Node]:
+    def _read(self, task: Task, args: Mapping[str, Any]) -> tuple[Sequence[Node], Sequence[Role]]:
         assert self._wave is not None
         reader = Reader(self._wave.play.folder, {**self._wave.play.variables, **self.extra})
-        nodes, role = reader.included(task, args)
+        nodes, roles = reader.included(task, args)
         self.handlers.add(reader.handlers)
-        if role is not None:
-            self._exposed.append(role)
-        return nodes
+        return nodes, roles
 
 
 def _nameless(nodes: Sequence[Node]) -> Task:

@@ -8,10 +8,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from orchestrator.events import EngineFinished, Event, HostFinished, HostState, RunFinished, RunStarted, TaskFinished
+from orchestrator.events import (
+    EngineFinished,
+    Event,
+    HandlersDue,
+    HostFinished,
+    HostState,
+    RunFinished,
+    RunStarted,
+    TaskFinished,
+)
 
 # After these, a lost power supply must not lose the line.
-_DURABLE = (RunStarted, TaskFinished, EngineFinished, HostFinished, RunFinished)
+_DURABLE = (RunStarted, TaskFinished, HandlersDue, EngineFinished, HostFinished, RunFinished)
 
 
 class Journal:
@@ -40,3 +49,20 @@ class Journal:
 
     def close(self) -> None:
         self._file.close()
+
+
+def owed_handlers(path: Path) -> dict[str, list[str]]:
+    """The handlers, by host, that a run was notified of and did not get to; to be given to the next one.
+
+    Args:
+        path: the run's journal.jsonl; a torn last line is left out.
+    """
+    owed: dict[str, list[str]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if event.get("event") == HandlersDue.__name__:
+            owed[event["host"]] = list(event["handlers"])
+    return {host: handlers for host, handlers in owed.items() if handlers}

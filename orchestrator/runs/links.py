@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import FleetError, PlaybookError
 from orchestrator.events import HostState
 from orchestrator.inventory.variables import CONNECTION
-from orchestrator.playbook.expressions import render
+from orchestrator.language.expressions import render
 
 if TYPE_CHECKING:
     from orchestrator.devices.device import Device

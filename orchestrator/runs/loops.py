@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import PlaybookError
-from orchestrator.playbook.expressions import render, run_lookup, to_bool
+from orchestrator.language.expressions import render, run_lookup, to_bool
 
 if TYPE_CHECKING:
     from orchestrator.playbook.structure import Loop, Task

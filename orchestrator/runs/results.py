@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import FleetError
-from orchestrator.playbook.expressions import condition
+from orchestrator.language.expressions import condition
 from orchestrator.playbook.modules import Outcome
 from orchestrator.runs.calls import failed
 

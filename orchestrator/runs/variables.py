@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import PlaybookError
 from orchestrator.inventory.settings import defaults
-from orchestrator.playbook.expressions import HostVars, render
+from orchestrator.language.expressions import HostVars, render
+from orchestrator.language.search import candidates
 from orchestrator.playbook.inherit import listed
 from orchestrator.playbook.roles import read_mapping
-from orchestrator.playbook.search import candidates
 
 if TYPE_CHECKING:
     from orchestrator.inventory.inventory import Inventory
@@ -65,8 +65,7 @@ class Variables:
         context = self._contexts.get(name)
         if context is None:
             return {**self._defaults, **self._inventory.host(name).variables, **self._extra}
-        wave = self._waves.get(name)
-        return self.of(context, wave.play if wave else None)
+        return self.of(context, None)  # without what a play says, as in Ansible
 
     def of(
         self,

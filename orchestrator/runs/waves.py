@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import PlaybookError
-from orchestrator.playbook.expressions import render
+from orchestrator.language.expressions import render
 
 if TYPE_CHECKING:
     from orchestrator.playbook.structure import Play

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import FleetError, UnreachableError
 from orchestrator.events import Note, TaskFinished, TaskStarted
+from orchestrator.language.expressions import condition, render
 from orchestrator.playbook.context import TaskContext
-from orchestrator.playbook.expressions import condition, render
 from orchestrator.playbook.modules import Outcome
 from orchestrator.runs.calls import Call, detached, failed, flag, holds, number, perform, prepare_call, unmet
 from orchestrator.runs.flow import TaskFailedError

@@ -15,7 +15,7 @@ from orchestrator.runs.runner import Runner
 class FakeDevice:
     """Answers each action with what `answers` says: a dict (the data), a function of the arguments, or an exception.
 
-    A batch is carried out as the agent does it. `requests` has every request, `actions` every action with its arguments.
+    A batch is carried out as the agent does it. `requests` has every request, `actions` every action with its args.
     """
 
     def __init__(self, name, answers):

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from orchestrator.errors import ActionError, PlaybookError
+from orchestrator.language.expressions import condition, evaluate
 from orchestrator.playbook.context import TaskContext
-from orchestrator.playbook.expressions import condition, evaluate
 from orchestrator.playbook.modules import Argument, Outcome, module
 
 

@@ -58,6 +58,7 @@ class Runner:
         if run.options.start_at is not None:
             check_start(plays, run.options.start_at)
         self._stop = threading.Event()
+        self._done: set[str] = set()
         run.sleep = self._sleep
         self._permits = threading.Semaphore(run.options.forks)
         contexts = {host.name: HostContext(host, None) for host in hosts}
@@ -90,9 +91,9 @@ class Runner:
         except KeyboardInterrupt:
             self._stop.set()
             raise
+        # Those that no play named, or that the last plays left out.
         for host in self._hosts.values():
-            if host.status == "skipped":
-                self._finished(host)
+            self._finished(host)
 
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):
@@ -110,16 +111,18 @@ class Runner:
             todo: dict[str, list[Wave]] = {}
             for i in indices:
                 members = ordered(self._members[i], self.plays[i], self._plain(i))
-                wave = Wave(self.plays[i], members, members)
+                wave = Wave(self.plays[i], members, members, self._gone(members))
                 for name in members:
                     todo.setdefault(name, []).append(wave)
             self._together([(self._hosts[n], w, None) for n, w in todo.items() if self._hosts[n].alive], last)
             return
         (i,) = indices
         play = self.plays[i]
-        members = ordered([n for n in self._members[i] if self._hosts[n].alive], play, self._plain(i))
+        everyone = ordered(self._members[i], play, self._plain(i))
+        gone = self._gone(everyone)
+        members = [name for name in everyone if name not in gone]
         for batch in waves(members, play, self._plain(i)):
-            wave = Wave(play, members, batch)
+            wave = Wave(play, everyone, batch, gone)
             most = max_failed(play, self._plain(i))
             step = Lockstep(batch, self._permits, self._stop, most) if play.linear else None
             self._together([(self._hosts[name], [wave], step) for name in batch], last)
@@ -127,6 +130,9 @@ class Runner:
             if (step is not None and step.ended_for_all) or (failed and len(failed) == len(batch)):
                 self._left_out(play, members, wave)
                 break
+
+    def _gone(self, names: Iterable[str]) -> set[str]:
+        return {name for name in names if not self._hosts[name].alive}
 
     def _plain(self, i: int) -> Mapping[str, Any]:
         """The variables that a play's own keywords can use: those that are the same for all hosts."""
@@ -203,6 +209,10 @@ class Runner:
             self.run.events(Note(host=host.name, level="warning", text=text))
 
     def _finished(self, host: HostRun) -> None:
+        """Say, once, how a host ended."""
+        if host.name in self._done:
+            return
+        self._done.add(host.name)
         host.links.close()
         if not self._stop.is_set():
             error = host.error.to_json() if host.error else None

@@ -6,7 +6,7 @@ import socket
 import time
 
 from ..arguments import Integer, Number, Sequence, Text, accepts
-from ..attributes import Path
+from ..attributes import Path, describe
 from ..errors import ActionError
 from ..files import device_path, read_text
 from ..results import Result
@@ -46,7 +46,8 @@ def wait_for(args, context):
             stopped or absent: it is not; drained: nobody is connected to the port
         timeout, delay, sleep, connect_timeout (seconds)
     data:
-        state, port, path, search_regex, elapsed (int, seconds), match_groups ([str]), match_groupdict ({name: str})
+        port, path, search_regex, elapsed (int, seconds), match_groups ([str]), match_groupdict ({name: str})
+        state: as asked; of a path that is there: file, directory, ..., with mode, owner, group, uid, gid, size
     raises:
         ActionError: it was not so in time; data.elapsed
     """
@@ -215,7 +216,7 @@ def _data(args, started, match):
     def text(value):
         return value.decode("utf-8", "replace") if value is not None else None
 
-    return {
+    data = {
         "state": args.state,
         "port": args.port,
         "path": args.path,
@@ -224,3 +225,7 @@ def _data(args, started, match):
         "match_groups": [text(group) for group in match.groups()] if match else [],
         "match_groupdict": {name: text(group) for name, group in match.groupdict().items()} if match else {},
     }
+    if args.path is not None and os.path.lexists(device_path(args.path)):
+        # As of every result that names a path: `state` is then what lies there.
+        data.update(describe(args.path))
+    return data

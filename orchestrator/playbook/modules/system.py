@@ -126,13 +126,14 @@ for _name in ("systemd", "systemd_service"):
     name=Argument("str", "the service", required=True),
     state=_STATE,
     enabled=_ENABLED,
+    use=Argument("str", "not needed: devices run systemd"),
 )
 def service(task: TaskContext, args: dict[str, Any]) -> dict[str, Any]:
     """Keep a service running or enabled, or not.
 
     Returns name, state, enabled, active, status.
     """
-    return args
+    return {key: value for key, value in args.items() if key != "use"}
 
 
 @action_module(

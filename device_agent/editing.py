@@ -3,7 +3,7 @@
 import os
 
 from .arguments import Flag, Text
-from .attributes import Attributes, Path, as_text, attribute_arguments, describe
+from .attributes import Attributes, Path, as_text, attribute_arguments
 from .errors import ActionError
 from .files import device_path, make_folder, shown_path
 from .placing import back_up, check_validator, content_diff, place
@@ -68,7 +68,7 @@ class Editing(object):
         if found:
             data["msg"] = "{} and {}".format(message, ATTRIBUTES_CHANGED) if changed else ATTRIBUTES_CHANGED
             diff = _with_attributes(diff, self.path, found)
-        return Result(changed or bool(found), dict(describe(self.path), **data), diff)
+        return Result(changed or bool(found), data, diff)
 
 
 def _with_attributes(diff, path, found):

@@ -33,7 +33,7 @@ def blockinfile(args, context):
         append_newline, prepend_newline (bool): an empty line between the block and what follows or precedes it
         create, backup, validate, mode, owner, group
     data:
-        msg (str), backup_file (str) where one was made, and what `describe` tells
+        msg (str), backup_file (str) where one was made
     """
     if args.insertafter is not None and args.insertbefore is not None:
         raise ActionError("blockinfile: give one of 'insertafter' and 'insertbefore'", kind="refused")

@@ -233,6 +233,7 @@ def _remote(work, args):
 def _remote_folder(work, args, source):
     """`src` with a slash at its end stands for what is in it, without for the folder itself."""
     dest = args.dest if args.src.endswith("/") else os.path.join(args.dest, os.path.basename(args.src))
+    dest = dest.rstrip("/") or "/"
     _copy_below(work, source, dest, args)
     return Result(work.changed, dict(describe(dest), dest=args.dest, src=args.src), work.diff)
 

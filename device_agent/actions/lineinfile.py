@@ -31,7 +31,7 @@ def lineinfile(args, context):
         backrefs (bool): groups of `regexp` in `line`; without a match nothing is done
         create, backup, validate, mode, owner, group
     data:
-        msg (str), backup (str, empty without one), found (int, of absent), and what `describe` tells
+        msg (str), backup (str, empty without one), found (int, of absent)
     """
     _refuse_together(args, "insertbefore", "insertafter")
     _refuse_together(args, "regexp", "search_string")

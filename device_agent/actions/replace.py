@@ -3,7 +3,6 @@
 import re
 
 from ..arguments import Text, accepts
-from ..attributes import describe
 from ..editing import Editing, compiled, editing_arguments
 from ..errors import ActionError
 from ..results import Result
@@ -20,7 +19,7 @@ def replace(args, context):
         after, before (str): regular expressions (. matches line ends too); only what stands between is looked at
         encoding (str), backup, validate, mode, owner, group
     data:
-        msg (str), rc (int, 0), backup_file (str) where one was made, and what `describe` tells
+        msg (str), rc (int, 0), backup_file (str) where one was made
     """
     expression = compiled(args.regexp, "regexp", re.MULTILINE)
     section = _section(args)
@@ -34,7 +33,7 @@ def replace(args, context):
         match = section.search(text)
         if match is None:
             what = "Pattern for before/after params did not match the given file: {}".format(section.pattern)
-            return Result(False, dict(describe(args.path), msg=what, rc=0))
+            return Result(False, {"msg": what, "rc": 0})
         start, end = match.span("subsection")
     try:
         new, count = expression.subn(args.replace, text[start:end])

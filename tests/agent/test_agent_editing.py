@@ -64,7 +64,8 @@ def test_lineinfile_makes_its_file_only_where_asked_to(start, tmp_path):
     assert "does not exist" in agent.refuse("lineinfile", path=str(path), line="x")["what"]
     args = {"path": str(path), "line": "x", "create": True, "mode": "0600"}
     assert agent.ask("lineinfile", check=True, **args)["changed"] and not path.parent.exists()
-    assert agent.call("lineinfile", **args)["mode"] == "0600"
+    assert agent.call("lineinfile", **args) == {"msg": "line added", "backup": ""}
+    assert path.stat().st_mode & 0o777 == 0o600
     assert path.read_text() == "x\n" and not agent.ask("lineinfile", **args)["changed"]
     reply = agent.ask("lineinfile", path=str(tmp_path / "none"), line="x", state="absent")
     assert not reply["changed"] and reply["data"] == {"msg": "file not present"}
@@ -298,8 +299,16 @@ def test_copy_on_the_device_itself(start, tmp_path):
     args = {"remote_src": True, "src": str(tmp_path / "from/x"), "dest": str(tmp_path / "x")}
     assert agent.ask("copy", **args)["changed"] and (tmp_path / "x").stat().st_mode & 0o777 == 0o755
     assert not agent.ask("copy", **args)["changed"]
-    for source, made in (("from", "to/from/sub/y"), ("from/", "to/sub/y")):
-        args = {"remote_src": True, "src": os.path.join(str(tmp_path), source), "dest": str(tmp_path / "to")}
+    for source, dest, made in (
+        ("from", "to", "to/from/sub/y"),
+        ("from/", "to", "to/sub/y"),
+        ("from/", "as/", "as/sub/y"),
+    ):
+        args = {
+            "remote_src": True,
+            "src": os.path.join(str(tmp_path), source),
+            "dest": os.path.join(str(tmp_path), dest),
+        }
         assert agent.ask("copy", check=True, **args)["changed"] and not (tmp_path / made).exists()
         assert agent.ask("copy", **args)["changed"] and (tmp_path / made).read_text() == "y"
         assert not agent.ask("copy", **args)["changed"]

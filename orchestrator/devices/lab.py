@@ -32,7 +32,7 @@ def up(devices: Mapping[str, HostSettings]) -> dict[str, tuple[HostSettings, Kno
     by_server: dict[str, dict[str, LabDevice]] = {}
     for name, settings in devices.items():
         wanted = by_server.setdefault(serving.get(name, "embedded"), {})
-        wanted[name] = LabDevice(str(settings.lab_profile))
+        wanted[name] = LabDevice(str(settings.lab_profile), faults=tuple(settings.lab_faults))
     result: dict[str, tuple[HostSettings, KnownHosts]] = {}
     for server, wanted in by_server.items():
         for name, found in lab.up(wanted, server).items():

@@ -40,6 +40,7 @@ class HostSettings:
     connection: str
     """ssh, local or lab."""
     lab_profile: str | None
+    lab_faults: list[str]
     host_key_alias: str | None
     host_key_checking: str
     """strict or accept-new."""

@@ -137,6 +137,13 @@ FLEET = (
         "needed where fleet_connection is lab",
     ),
     Variable(
+        "fleet_lab_faults",
+        "lab_faults",
+        TEXTS,
+        [],
+        "What is wrong with a virtual Jetson as flashed, `NAME` or `NAME:VALUE`; `fleet lab fault --help` lists them.",
+    ),
+    Variable(
         "fleet_host_key_alias",
         "host_key_alias",
         TEXT,

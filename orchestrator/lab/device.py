@@ -42,6 +42,7 @@ class Device:
         self.error: dict[str, Any] | None = None
         self.boots = 0
         self.cuts = 0
+        self.faults = 0
         self.boot_at: float | None = None
         self.running: enter.Running | None = None
         self.report = b""
@@ -132,6 +133,8 @@ class Device:
                 self.boots += 1
             elif "cut" in message:
                 self.cuts, changed = self.cuts + 1, True
+            elif "fault" in message:
+                self.faults, changed = self.faults + 1, True
             else:
                 self.error = _boot_error(self.name, message).to_json()
         return changed
@@ -181,6 +184,7 @@ class Device:
             "error": self.error,
             "boots": self.boots,
             "cuts": self.cuts,
+            "faults": self.faults,
             "profile": profile.get("name"),
             "title": profile.get("title"),
             "user": profile.get("user", "nvidia"),

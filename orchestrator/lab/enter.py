@@ -42,9 +42,9 @@ class Running:
     keeper: int
     report: int
     """Pipe to read, JSON lines: `{"init": pid}`, then `{"ready": true}` or `{"error": "..."}`, `{"cut": true}` after
-    each `cut`; at its end the device is gone."""
+    each `cut`, `{"fault": true}` after each `fault=`; at its end the device is gone."""
     command: int
-    """Pipe to write: `reboot`, `poweroff` or `cut`, a line each; when it closes the device dies."""
+    """Pipe to write: `reboot`, `poweroff`, `cut` or `fault=NAME:VALUE`, a line each; when it closes the device dies."""
     init: int = 0
 
 
@@ -282,7 +282,9 @@ def _live(server: Server, child: int, ready: int, report: int, command: int) -> 
                 elif word in (b"read-only", b"read-write"):
                     system.set_writable(word == b"read-write")
                 elif word.startswith(b"fault="):
-                    _fault(word.partition(b"=")[2].decode())
+                    ended = _fault(word.partition(b"=")[2].decode())
+                    if source == command:
+                        _say(report, fault=ended)
                 elif word == b"reboot":
                     _terminate_all()
                     return REBOOT
@@ -291,10 +293,11 @@ def _live(server: Server, child: int, ready: int, report: int, command: int) -> 
                     return POWEROFF
 
 
-def _fault(words: str) -> None:
+def _fault(words: str) -> bool:
     """Inject or end a fault, as the lab's user asks from outside: `NAME:VALUE`."""
     argv = ["/.lab/python", "-I", "-S", "-E", "/.lab/tools/fault.py", *words.split(":", 1)]
-    subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+    return done.returncode == 0
 
 
 def _reap(server: int) -> bool:

@@ -30,6 +30,8 @@ class LabDevice:
     """One that ships with Fleet, like `nano-jetpack-4.6.1`, or the path of a .yml file."""
     python: str | None = None
     """Path of the interpreter to use as its /usr/bin/python3; None: one of the profile's version, where installed."""
+    faults: tuple[str, ...] = ()
+    """What is wrong with it as flashed, each `NAME` or `NAME:VALUE` (see tools/fault_names.py)."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,11 @@ class Lab:
             found = known.get(name)
             if not found or found["state"] != "up" or found["server"] != server:
                 return False
-            if found["python_asked"] != device.python or found["stamp"] != _stamp(device.profile):
+            if found["python_asked"] != device.python or found["stamp"] != _stamp(device):
                 return False
         return self._daemon_lives()
 
     def _bring_up(self, devices: Mapping[str, LabDevice], server: str) -> None:
-        from orchestrator.lab.profile import load_profile
         from orchestrator.lab.system import supported_machine
 
         if not supported_machine():
@@ -116,10 +117,7 @@ class Lab:
                 f"this is {sys.platform}: it has no user namespaces",
                 "run fleet in a Linux virtual machine or container, or use real devices",
             )
-        wanted = {
-            name: {"profile": load_profile(d.profile), "python": d.python, "stamp": _stamp(d.profile)}
-            for name, d in devices.items()
-        }
+        wanted = {name: {"profile": _profile(d), "python": d.python, "stamp": _stamp(d)} for name, d in devices.items()}
         self._request({"action": "up", "devices": wanted, "server": server})
         self._await_up(devices)
 
@@ -194,6 +192,23 @@ class Lab:
         self._request({"action": "cut_connections", "name": name})
         deadline = time.monotonic() + _START_S
         while self._read()[name]["cuts"] == before and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    def fault(self, name: str, fault: str, value: str = "") -> None:
+        """Break a running device in a known way, or mend it where `value` is `off`. Returns when that is done.
+
+        Args:
+            fault: one of tools/fault_names.py, which says what `value` means; a reset ends every fault.
+        """
+        _known_fault(fault)
+        before = self._read().get(name, {}).get("faults", 0)
+        self._request({"action": "fault", "name": name, "fault": fault, "value": value})
+        deadline = time.monotonic() + _START_S
+        while self._read()[name].get("faults", 0) == before:
+            if time.monotonic() > deadline:
+                raise FleetError(
+                    f"{name} did not take the fault {fault}", "", "fleet lab reset", log=str(self.boot_log())
+                )
             time.sleep(0.005)
 
     def list(self) -> list[LabStatus]:
@@ -323,8 +338,29 @@ class Lab:
             yield
 
 
-def _stamp(profile: str) -> list[Any]:
-    """Changes when the profile's file does."""
+def _profile(device: LabDevice) -> dict[str, Any]:
+    from orchestrator.lab.profile import load_profile
+
+    for fault in device.faults:
+        _known_fault(fault)
+    profile = load_profile(device.profile)
+    return {**profile, "faults": list(device.faults)} if device.faults else profile
+
+
+def _known_fault(text: str) -> None:
+    from orchestrator.documents import nearest
+    from orchestrator.lab.tools import fault_names
+
+    try:
+        fault_names.parse(text)
+    except ValueError as problem:
+        known = ", ".join(fault_names.FAULTS)
+        remedy = nearest(str(problem), list(fault_names.FAULTS)) or "fleet lab fault --help"
+        raise ConfigurationError(f"virtual devices have no fault '{problem}'", f"known: {known}", remedy) from None
+
+
+def _stamp(device: LabDevice) -> list[Any]:
+    """Changes when the profile's file does, or the faults."""
     from orchestrator.lab.profile import profile_stamp
 
-    return profile_stamp(profile)
+    return [*profile_stamp(device.profile), *device.faults]

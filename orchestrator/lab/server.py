@@ -120,6 +120,7 @@ class Daemon:
             "reboot": self.reboot,
             "power_cut": self.power_cut,
             "cut_connections": self.cut_connections,
+            "fault": self.fault,
         }
         try:
             actions[request.pop("action")](**request)
@@ -167,6 +168,9 @@ class Daemon:
 
     def cut_connections(self, name: str) -> None:
         self._running(name).send("cut")
+
+    def fault(self, name: str, fault: str, value: str) -> None:
+        self._running(name).send(f"fault={fault}:{value}")
 
     def _device(self, name: str) -> Device:
         if name not in self.devices:

@@ -15,6 +15,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import device
 import effects
+import fault
+import fault_names
 import power
 import swap
 import units
@@ -23,8 +25,9 @@ import units
 def boot() -> dict[str, Any]:
     """Bring the device's files to where a freshly booted board has them; returns the new state."""
     profile = device.profile()
+    fresh = "packages" not in device.state()
     with device.changing() as state:
-        if "packages" not in state:
+        if fresh:
             _first_boot(profile, state)
         state["boots"] = state.get("boots", 0) + 1
         state["boot_id"] = str(uuid.uuid4())
@@ -44,6 +47,10 @@ def boot() -> dict[str, Any]:
     open(device.LAB + "/kmsg", "w", encoding="utf-8").close()
     os.chmod(device.LAB + "/kmsg", 0o666)  # the kernel writes here, whoever it kills
     device.kernel_log(f"Linux version {profile['kernel']} ({profile['title']}, virtual)")
+    for text in profile.get("faults", []) if fresh else []:
+        fault.main(list(fault_names.parse(text)))
+    if not fresh:
+        fault.at_boot()
     _start_units()
     return device.state()
 

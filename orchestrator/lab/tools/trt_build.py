@@ -19,7 +19,7 @@ from trt_options import Options
 
 CACHE_MAGIC = b"FLEETVTC"
 BUILD_S = 1.0
-"""Of a build whose tactics are in no cache; a profile's `build_seconds` or FLEET_LAB_BUILD_SECONDS says otherwise."""
+"""Of a build whose tactics are in no cache; `build_seconds` of state or profile says otherwise."""
 SPELLED = {"float": "fp32", "float16": "fp16", "int8": "int8", "int32": "int32", "int64": "int64", "bool": "bool"}
 
 
@@ -228,7 +228,8 @@ def _tactics(
         log.info("[TRT] Global timing cache in use. Profiling results in this builder pass will be stored.")
     else:
         log.info("[TRT] Local timing cache in use. Profiling results in this builder pass will not be stored.")
-    whole = float(os.environ.get("FLEET_LAB_BUILD_SECONDS") or profile.get("build_seconds", BUILD_S))
+    seconds = device.state().get("build_seconds", profile.get("build_seconds", BUILD_S))
+    whole = float(os.environ.get("FLEET_LAB_BUILD_SECONDS") or seconds)
     fresh = [digest for digest in digests if digest not in known]
     pause = whole / max(1, len(digests))
     for number, layer in enumerate(layers):

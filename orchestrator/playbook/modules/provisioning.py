@@ -315,6 +315,8 @@ def trtexec(task: TaskContext, args: dict[str, Any]) -> Outcome:
 
     Returns path, built.
     """
-    outcome = perform(task, "trtexec", dict(args), "trtexec")
+    packages = tables.components_for(task.facts).get("trtexec", [])
+    shipped = bool(packages) and all("samples" not in str(package["name"]) for package in packages)
+    outcome = perform(task, "trtexec", {**args, "shipped": shipped}, "trtexec")
     outcome.message = str(outcome.data.get("path"))
     return outcome

@@ -10,9 +10,9 @@ from typing import Any
 
 from orchestrator.devices.transfer import INLINE_BYTES
 from orchestrator.errors import PlaybookError
+from orchestrator.language.search import candidates, find, read_text
 from orchestrator.playbook.context import TaskContext
 from orchestrator.playbook.modules import Argument
-from orchestrator.playbook.search import candidates, find, read_text
 from orchestrator.store.digests import read_digest
 
 ATTRIBUTES: dict[str, Any] = {

@@ -133,6 +133,7 @@ def _walk(top: Path, follow: bool) -> Iterator[Path]:
 
 @action_module(
     "template",
+    action="copy",
     reads_variables=True,
     src=Argument("path", "template file of the controller", required=True),
     block_start_string=Argument("str", "what begins a block", "{%"),
@@ -154,7 +155,7 @@ def template(task: TaskContext, args: dict[str, Any]) -> dict[str, Any]:
 
     Returns dest, src, checksum, md5sum, backup_file, state, mode, owner, group, uid, gid, size.
     """
-    from orchestrator.playbook.templating import TemplateOptions, render_file
+    from orchestrator.language.templating import TemplateOptions, render_file
 
     path = source_file(task, args["src"], "templates")
     names = {field.name for field in dataclasses.fields(TemplateOptions)} & args.keys()

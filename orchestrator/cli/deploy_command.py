@@ -59,12 +59,16 @@ def run_playbook(options: argparse.Namespace, playbook: Path, command: str) -> i
 
     plays = load_playbook(playbook)
     inventory, hosts = load(options, playbook_dir=playbook.parent)
+    if not options.limit:
+        # `localhost` need not stand in an inventory, and `all` does not mean it.
+        named = {host.name: host for play in plays for host in inventory.select(play.hosts)}
+        hosts += [host for name, host in named.items() if name not in inventory.hosts]
     models = specifications(playbook.parent)
     # A mistake in a variable or a specification ends the run before any device is touched.
     for host in hosts:
-        named = settings(host).models
+        wanted = settings(host).models
         if any(task.module.name == "engine_plan" for play in plays for task in play.tasks):
-            for name in getattr(options, "model", None) or named:
+            for name in getattr(options, "model", None) or wanted:
                 models.find(name, host)
     from orchestrator.cli.execute import execute
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -119,12 +120,22 @@ class Work:
         for i, turn in enumerate(self.turns):
             if i and loop and loop.pause_s:
                 self.host.pause(number(loop.pause_s, turn.variables, self.task, "pause"))
+            before = dict(self.host.context.kept)
             self.prepare(turn)
             if turn.call is not None:
                 turn.outcome = self._attempts(turn, turn.call)
+            self._pass_on(before, self.turns[i + 1 :])
             if loop and loop.break_when and self._breaks(turn):
                 del self.turns[i + 1 :]
                 break
+
+    def _pass_on(self, before: Mapping[str, Any], later: Sequence[Turn]) -> None:
+        """Variables that a turn set (set_fact collecting items, say) are known to the turns after it."""
+        kept_now = self.host.context.kept
+        fresh = {name: value for name, value in kept_now.items() if name not in before or before[name] is not value}
+        for turn in later if fresh else ():
+            own = turn.item.variables if turn.item else {}
+            turn.variables.update({name: value for name, value in fresh.items() if name not in own})
 
     def _breaks(self, turn: Turn) -> bool:
         assert turn.outcome and self.task.loop

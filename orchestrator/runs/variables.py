@@ -90,9 +90,9 @@ class Variables:
             found.update(role.defaults)
         found.update(context.host.variables)
         facts = {**(context.facts or {}), **context.ansible_facts}
-        found.update({f"ansible_{name}": value for name, value in context.ansible_facts.items()})
+        found.update({_injected(name): value for name, value in context.ansible_facts.items()})
         found["ansible_facts"] = facts
-        found["ansible_local"] = context.ansible_facts.get("local", {})
+        found.setdefault("ansible_local", {})
         if play:
             found.update(play.variables)
             for path in self._vars_files(play, context, found):
@@ -187,3 +187,7 @@ class Variables:
                     self._files[path] = read_mapping(path)
                 found.append(self._files[path])
         return found
+
+
+def _injected(name: str) -> str:
+    return name if name.startswith("ansible_") else f"ansible_{name}"

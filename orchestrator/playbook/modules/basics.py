@@ -76,7 +76,7 @@ def fail(task: TaskContext, args: dict[str, Any]) -> Outcome:
 @module(
     "set_fact",
     any_argument=True,
-    cacheable=Argument("bool", "accepted for Ansible's sake: facts are not kept from run to run", False),
+    cacheable=Argument("bool", "make them facts too; nothing is kept from run to run", False),
 )
 def set_fact(task: TaskContext, args: dict[str, Any]) -> Outcome:
     """Keep variables of this device for the rest of the run: `set_fact: {name: value, ...}`."""
@@ -88,6 +88,8 @@ def set_fact(task: TaskContext, args: dict[str, Any]) -> Outcome:
             what = f"'{name}' cannot be the name of a variable"
             raise PlaybookError(what, "a name has letters, digits and underscores", location=task.task.location)
     task.keep(facts)
+    if args["cacheable"]:
+        task.state_of_host.ansible_facts.update(facts)
     return Outcome(data={"ansible_facts": facts})
 
 

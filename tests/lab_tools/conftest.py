@@ -79,3 +79,9 @@ def device(tmp_path: Path):
         return Device(tmp_path / name, name)
 
     return make
+
+
+@pytest.fixture
+def lab_folder() -> Path:
+    """Of the product: orchestrator/lab."""
+    return LAB

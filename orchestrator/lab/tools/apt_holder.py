@@ -1,6 +1,6 @@
 """Stands for unattended-upgrades at work: holds the package locks for a time, or until the fault is ended.
 
-Arguments: the fault's token in the state, seconds (0: until it is ended), a pipe that gets a byte when it has the locks.
+Arguments: the fault's token in the state, seconds (0: until it is ended), a pipe that gets a byte when it has them.
 """
 
 from __future__ import annotations

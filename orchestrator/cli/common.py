@@ -69,12 +69,13 @@ def _positive(text: str) -> int:
 
 
 def extra_variables(options: argparse.Namespace) -> dict[str, Any]:
-    """The variables of `-e`: `name=value` (values are YAML scalars), or `@file.yml`.
+    """The variables of `-e`: `name=value name=value` (values are YAML scalars), or `@file.yml`.
 
     Raises:
         UsageError: neither; ConfigurationError: a file that cannot be read.
     """
     from orchestrator.documents import Document
+    from orchestrator.playbook.keyvalue import parse_key_values
 
     values: dict[str, Any] = {}
     for text in options.extra_vars:
@@ -85,11 +86,13 @@ def extra_variables(options: argparse.Namespace) -> dict[str, Any]:
             values.update(document.data)
         elif text.lstrip().startswith("{"):
             values.update(Document("--extra-vars", text, UsageError).data or {})
-        elif "=" in text:
-            name, _, value = text.partition("=")
-            values[name.strip()] = Document("--extra-vars", value, UsageError).data
         else:
-            raise UsageError(f"--extra-vars cannot be '{text}'", "it is neither name=value nor @file.yml")
+            try:
+                pairs = parse_key_values(text)
+            except ValueError as problem:
+                raise UsageError(f"--extra-vars cannot be '{problem}'", "it is neither name=value nor @file.yml") from None
+            for name, value in pairs.items():
+                values[name] = Document("--extra-vars", value, UsageError).data
     return values
 
 

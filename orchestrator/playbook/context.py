@@ -185,4 +185,9 @@ def _ansible_facts(asked: Future[Reply]) -> dict[str, Any]:
             return {}
         raise
     facts = unsafe(data.get("ansible_facts", data))
-    return {name.removeprefix("ansible_"): value for name, value in facts.items()}
+    return {fact_name(name): value for name, value in facts.items()}
+
+
+def fact_name(name: str) -> str:
+    """The key in `ansible_facts` of what a module calls `ansible_...`."""
+    return name if name == "ansible_local" else str(name).removeprefix("ansible_")

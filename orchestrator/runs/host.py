@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import FleetError, UnreachableError
 from orchestrator.events import Event, HandlersDue, HostState, Note, TaskFinished, TaskStarted
 from orchestrator.language.expressions import is_omitted, render, to_bool
-from orchestrator.playbook.context import HostContext, RunContext, gather
+from orchestrator.playbook.context import HostContext, RunContext, fact_name, gather
 from orchestrator.playbook.modules import Outcome
 from orchestrator.playbook.reader import Reader
 from orchestrator.playbook.selection import chosen, named
@@ -254,7 +254,7 @@ class HostRun:
         for data in (outcome.data, *(outcome.data.get("results") or () if task.loop else ())):
             facts = data.get("ansible_facts") if isinstance(data, dict) else None
             if isinstance(facts, dict):
-                self.context.ansible_facts.update({str(k).removeprefix("ansible_"): v for k, v in facts.items()})
+                self.context.ansible_facts.update({fact_name(k): v for k, v in facts.items()})
 
     def delegate(self, written: Any, variables: Mapping[str, Any], task: Task) -> Device | None:
         """The device that a task is delegated to, None for the host's own."""
@@ -302,6 +302,10 @@ class HostRun:
         if self._step is not None:
             self._step.arrive(self.name, key)
         if holds(task, self.variables(task)) is not None:
+            if task.meta == "end_host":
+                work = Work(self, task, self.variables(task)).open().announce()
+                work.run()
+                work.finish()
             return
         if task.meta == "flush_handlers":
             self._flush(key)

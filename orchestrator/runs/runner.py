@@ -60,6 +60,7 @@ class Runner:
         self._stop = threading.Event()
         self._done: set[str] = set()
         run.sleep = self._sleep
+        self._shown: set[str] = set()
         self._permits = threading.Semaphore(run.options.forks)
         contexts = {host.name: HostContext(host, None) for host in hosts}
         self._variables = Variables(inventory, contexts, run, extra or {})
@@ -86,8 +87,9 @@ class Runner:
         for play, members in zip(self.plays, self._members, strict=True):
             self.run.events(PlayStarted(play=play.name, hosts=members))
         try:
-            for stretch in _stretches(range(len(self.plays)), self._alone):
-                self._stretch(stretch)
+            for stretch in _stretches(range(len(self.plays)), self._joins):
+                if not self._stretch(stretch):
+                    break
         except KeyboardInterrupt:
             self._stop.set()
             raise
@@ -104,8 +106,15 @@ class Runner:
         play = self.plays[i]
         return play.linear or bool(play.serial)
 
-    def _stretch(self, indices: Sequence[int]) -> None:
-        """Plays that no device needs to wait in, or one play in which they do."""
+    def _joins(self, before: int, i: int) -> bool:
+        """Whether a host may go from one play into the next without waiting for others.
+
+        Where all hosts of a play fail, Ansible ends the run; so hosts that are new in a play wait to see that.
+        """
+        return not self._alone(before) and not self._alone(i) and set(self._members[i]) <= set(self._members[before])
+
+    def _stretch(self, indices: Sequence[int]) -> bool:
+        """Plays that no device needs to wait in, or one play in which they do; whether the run goes on after it."""
         last = indices[-1] == len(self.plays) - 1
         if not self._alone(indices[0]):
             todo: dict[str, list[Wave]] = {}
@@ -114,8 +123,9 @@ class Runner:
                 wave = Wave(self.plays[i], members, members, self._gone(members))
                 for name in members:
                     todo.setdefault(name, []).append(wave)
-            self._together([(self._hosts[n], w, None) for n, w in todo.items() if self._hosts[n].alive], last)
-            return
+            work = [(self._hosts[name], waves, None) for name, waves in todo.items() if self._hosts[name].alive]
+            self._together(work, last)
+            return not work or any(host.alive for host, _, _ in work)
         (i,) = indices
         play = self.plays[i]
         everyone = ordered(self._members[i], play, self._plain(i))
@@ -129,7 +139,8 @@ class Runner:
             failed = [name for name in batch if not self._hosts[name].alive]
             if (step is not None and step.ended_for_all) or (failed and len(failed) == len(batch)):
                 self._left_out(play, members, wave)
-                break
+                return False
+        return True
 
     def _gone(self, names: Iterable[str]) -> set[str]:
         return {name for name in names if not self._hosts[name].alive}
@@ -169,7 +180,7 @@ class Runner:
                         break
             finally:
                 if last or not host.alive:
-                    self._finished(host)
+                    self._finished(host)  # its result is shown before the others are done
 
     def _play(self, host: HostRun, wave: Wave, step: Lockstep | None) -> None:
         try:
@@ -213,6 +224,9 @@ class Runner:
         if host.name in self._done:
             return
         self._done.add(host.name)
+        if host.name in self._shown:
+            return
+        self._shown.add(host.name)
         host.links.close()
         if not self._stop.is_set():
             error = host.error.to_json() if host.error else None
@@ -220,11 +234,11 @@ class Runner:
             self.run.events(HostFinished(host=host.name, status=host.status, error=error))
 
 
-def _stretches(indices: Iterable[int], alone: Callable[[int], bool]) -> list[list[int]]:
+def _stretches(indices: Iterable[int], joins: Callable[[int, int], bool]) -> list[list[int]]:
     """Neighbouring plays that may run as one, in order."""
     found: list[list[int]] = []
     for i in indices:
-        if found and not alone(i) and not alone(found[-1][0]):
+        if found and joins(found[-1][-1], i):
             found[-1].append(i)
         else:
             found.append([i])

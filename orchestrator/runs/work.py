@@ -175,7 +175,7 @@ class Work:
     def _once(self, turn: Turn, call: Call) -> Outcome:
         task = self.task
         async_s = number(task.async_s or 0, turn.variables, task, "async")
-        if async_s and task.module.action is not None and not call.context.check:
+        if async_s and task.module.action is not None:
             poll_s = number(task.poll_s, turn.variables, task, "poll")
             outcome = detached(call, async_s, poll_s, self.host.pause)
         else:

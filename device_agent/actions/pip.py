@@ -47,7 +47,8 @@ def pip(args, context):
         ActionError: what pip failed over, with rc, stdout, stderr
     """
     _refuse_nonsense(args)
-    folder = args.chdir or os.path.expanduser("~")
+    # `python -m` looks for modules where it is started: not where others may put some.
+    folder = args.chdir or os.sep
     environment = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONWARNINGS": "ignore"}
     if args.break_system_packages:
         environment["PIP_BREAK_SYSTEM_PACKAGES"] = "1"

@@ -113,7 +113,7 @@ def apt_repository(task: TaskContext, args: dict[str, Any]) -> dict[str, Any]:
     executable=Argument("path", "another pip than that of the system's Python"),
     extra_args=Argument("str", "further words for pip, such as --user", ""),
     editable=Argument("bool", "install folders in place", False),
-    chdir=Argument("path", "where to run it"),
+    chdir=Argument("path", "where to run it, default /"),
     break_system_packages=Argument("bool", "install into a Python that the distribution manages (PEP 668)", False),
 )
 def pip(task: TaskContext, args: dict[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,6 @@ def extra_variables(options: argparse.Namespace) -> dict[str, Any]:
         UsageError: neither; ConfigurationError: a file that cannot be read.
     """
     from orchestrator.documents import Document
-    from orchestrator.playbook.keyvalue import parse_key_values
 
     values: dict[str, Any] = {}
     for text in options.extra_vars:
@@ -87,13 +86,22 @@ def extra_variables(options: argparse.Namespace) -> dict[str, Any]:
         elif text.lstrip().startswith("{"):
             values.update(Document("--extra-vars", text, UsageError).data or {})
         else:
-            try:
-                pairs = parse_key_values(text)
-            except ValueError as problem:
-                raise UsageError(f"--extra-vars cannot be '{problem}'", "it is neither name=value nor @file.yml") from None
-            for name, value in pairs.items():
-                values[name] = Document("--extra-vars", value, UsageError).data
+            for name, value in _pairs(text).items():
+                values[name] = value if "{{" in value else Document("--extra-vars", value, UsageError).data
     return values
+
+
+def _pairs(text: str) -> dict[str, str]:
+    from orchestrator.playbook.keyvalue import parse_key_values
+
+    try:
+        return parse_key_values(text)
+    except ValueError:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip().isidentifier():
+            why = "it is neither name=value nor @file.yml"
+            raise UsageError(f"--extra-vars cannot be '{text}'", why) from None
+        return {name.strip(): value}  # one value with blanks
 
 
 def load(options: argparse.Namespace, playbook_dir: Path | None = None) -> tuple[Inventory, list[Host]]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 # A word ends at a blank outside quotes and outside `{{ }}` and `{% %}`.
 _WORD = re.compile(r"""(?:\{\{.*?\}\}|\{%.*?%\}|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\\.|[^\s])+""", re.DOTALL)
+# Escapes that are read in a value, as Ansible reads them on such a line (and only there).
+_ESCAPE = re.compile(r"""\\(?:U[0-9a-fA-F]{8}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|N\{[^}]+\}|[\\'"abfnrtv])""")
 _PAIR = re.compile(r"([A-Za-z_][\w.-]*)=(.*)\Z", re.DOTALL)
 
 
@@ -26,7 +28,7 @@ def parse_key_values(text: str) -> dict[str, str]:
         pair = _PAIR.match(word)
         if not pair:
             raise ValueError(word)
-        found[pair.group(1)] = unquoted(pair.group(2))
+        found[pair.group(1)] = unquoted(_unescaped(pair.group(2)))
     return found
 
 
@@ -42,11 +44,15 @@ def split_free_form(text: str, known: Iterable[str]) -> tuple[str, dict[str, str
     for match in _WORD.finditer(text):
         pair = _PAIR.match(match.group())
         if pair and pair.group(1) in names:
-            options[pair.group(1)] = unquoted(pair.group(2))
+            options[pair.group(1)] = unquoted(_unescaped(pair.group(2)))
             kept.append(text[end : match.start()].rstrip(" \t"))
             end = match.end()
     kept.append(text[end:])
     return "".join(kept).strip() if options else text.strip(), options
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPE.sub(lambda match: match.group().encode().decode("unicode_escape"), text)
 
 
 def unquoted(text: str) -> str:

@@ -159,21 +159,31 @@ def _ladder(task: TaskContext, spec: ModelSpec) -> tuple[str, ...]:
     return tuple(asked) if asked else spec.precisions
 
 
+OLDEST_OPSET = 11
+"""Of TensorRT 7, the oldest that engines are built with; JetPack 4.3 and before have 5 and 6."""
+
+
 def _check_device(task: TaskContext, opset: int) -> None:
     facts = task.facts
     if not facts.get("tensorrt"):
         raise BlockedError(
             "the device has no TensorRT",
             f"JetPack {facts.get('jetpack') or 'unknown'} without its SDK components",
-            "sudo apt-get install tensorrt on the device (part of nvidia-jetpack)",
+            f"fleet provision --limit {task.name}",
         )
     if not facts.get("trtexec"):
         raise BlockedError(
             "the device has no trtexec",
             "it is neither in /usr/src/tensorrt/bin nor on the PATH",
-            "sudo apt-get install libnvinfer-bin on the device",
+            f"fleet provision --limit {task.name}",
         )
     ceiling = facts.get("opset_ceiling")
+    if ceiling and ceiling < OLDEST_OPSET:
+        raise BlockedError(
+            f"TensorRT {facts['tensorrt']} is too old for Fleet",
+            f"its parser imports opsets up to {ceiling}, engines are built from opset {OLDEST_OPSET} on (TensorRT 7)",
+            "flash JetPack 4.4 or later (4.6 where the module has no newer one), then run fleet provision",
+        )
     if ceiling and opset > ceiling:
         raise BlockedError(
             f"opset {opset} is too new for this device",

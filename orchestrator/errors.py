@@ -1,24 +1,24 @@
 """One tree of errors: what failed, on which device, why, and what to do.
 
-    FleetError
-    ├── ConfigurationError          exit code 1: the user's input; no device was changed because of it
-    │   ├── UsageError              a command line that makes no sense
-    │   ├── InventoryError          an inventory, a pattern or a variable
-    │   ├── ModelError              a model specification, checkpoint, factory or export
-    │   └── PlaybookError           a playbook, task, expression or module argument
-    ├── DeviceError                 exit code 2: this device failed, the others go on
-    │   ├── ActionError             an action of the agent was refused or failed
-    │   ├── ProtocolError           the agent's stream broke its contract
-    │   ├── TransferError           bytes arrived wrong or not at all
-    │   ├── BlockedError            known before any work: this device cannot have this engine
-    │   ├── BuildError              the engine could not be built
-    │   ├── RunError                the engine was built and could not be run
-    │   └── VerdictError            the engine was built and its outputs are wrong
-    └── UnreachableError            exit code 4: no session with this device
-        ├── ConnectError            no route, refused, timed out, connection lost
-        ├── AuthenticationError     the device refused our keys and passwords
-        ├── UnknownHostKeyError     never seen this device's key
-        └── ChangedHostKeyError     the device's key is not the one we trusted
+FleetError
+├── ConfigurationError          exit code 1: the user's input; no device was changed because of it
+│   ├── UsageError              a command line that makes no sense
+│   ├── InventoryError          an inventory, a pattern or a variable
+│   ├── ModelError              a model specification, checkpoint, factory or export
+│   └── PlaybookError           a playbook, task, expression or module argument
+├── DeviceError                 exit code 2: this device failed, the others go on
+│   ├── ActionError             an action of the agent was refused or failed
+│   ├── ProtocolError           the agent's stream broke its contract
+│   ├── TransferError           bytes arrived wrong or not at all
+│   ├── BlockedError            known before any work: this device cannot have this engine
+│   ├── BuildError              the engine could not be built
+│   ├── RunError                the engine was built and could not be run
+│   └── VerdictError            the engine was built and its outputs are wrong
+└── UnreachableError            exit code 4: no session with this device
+    ├── ConnectError            no route, refused, timed out, connection lost
+    ├── AuthenticationError     the device refused our keys and passwords
+    ├── UnknownHostKeyError     never seen this device's key
+    └── ChangedHostKeyError     the device's key is not the one we trusted
 """
 
 from __future__ import annotations

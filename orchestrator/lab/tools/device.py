@@ -25,6 +25,14 @@ def path(name: str) -> str:
     return ROOT + name
 
 
+def which(name: str) -> str | None:
+    """The device's path of a command, by the caller's PATH."""
+    for folder in os.environ.get("PATH", "").split(":"):
+        if folder and os.access(path(f"{folder}/{name}"), os.X_OK):
+            return f"{folder}/{name}"
+    return None
+
+
 def profile() -> dict[str, Any]:
     """The device's profile, as lab/profiles/<name>.yml gives it."""
     with open(LAB + "/profile.json", encoding="utf-8") as stream:

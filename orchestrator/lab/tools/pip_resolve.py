@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 import time
 from dataclasses import dataclass, field
@@ -172,12 +171,12 @@ def build(choice: Choice, options: Options, place: Place) -> None:
         _build_pycuda(choice, options, place)
     elif kind:
         _needs_compiler(choice, place)
-        if kind == "protobuf" and not shutil.which("protoc"):
+        if kind == "protobuf" and not device.which("protoc"):
             raise _failure(choice, place, "CMake Error: Could not find Protobuf (missing: PROTOBUF_PROTOC_EXECUTABLE)")
 
 
 def _needs_compiler(choice: Choice, place: Place) -> None:
-    if not shutil.which(COMPILER) and not shutil.which("gcc"):
+    if not device.which(COMPILER) and not device.which("gcc"):
         raise _failure(choice, place, f"    unable to execute '{COMPILER}': No such file or directory")
     if not os.path.exists(device.path(f"/usr/include/python{device.profile()['python']}/Python.h")):
         text = "    #include <Python.h>\n              ^~~~~~~~~~\n    compilation terminated."
@@ -209,7 +208,7 @@ def _build_pycuda(choice: Choice, options: Options, place: Place) -> None:
     if place.pip < (10,) and newer and "numpy" not in place.installed():
         raise Failed("    RuntimeError: Python version >= 3.8 required.")
     _needs_compiler(choice, place)
-    nvcc = shutil.which("nvcc")
+    nvcc = device.which("nvcc")
     if not nvcc:
         print(
             "    *** WARNING: nvcc not in path.\n    *** May need to set CUDA_INC_DIR for installation to succeed.",
@@ -237,5 +236,5 @@ def _finds_header(nvcc: str | None, options: Options) -> bool:
         folders.append(os.environ["CUDA_ROOT"] + "/include")
     folders += [o[2:] for o in options.values.get("--global-option", []) if o.startswith("-I")]
     if nvcc:
-        folders.append(os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(nvcc))), "include"))
+        folders.append(os.path.join(os.path.dirname(os.path.dirname(nvcc)), "include"))
     return any(os.path.exists(device.path(os.path.join(folder, "cuda.h"))) for folder in folders if folder)

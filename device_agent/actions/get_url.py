@@ -71,6 +71,8 @@ def get_url(args, context):
             answer = _head(request, args) if context.check else request.download(stream)
         data.update(status_code=answer.status, msg=answer.msg, elapsed=elapsed_s(started))
         if answer.status == 304:
+            # Nothing came, so nothing was hashed.
+            del data["checksum_src"], data["checksum_dest"]
             return _there(args, context, data, answer.msg)
         if is_folder:
             data["dest"] = os.path.join(args.dest, _name(answer))

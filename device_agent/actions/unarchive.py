@@ -138,7 +138,10 @@ def _unarchive(archive, folder, args, context):
 def _chosen(name, args):
     if args.include:
         return any(fnmatch.fnmatch(name, pattern) for pattern in args.include)
-    return not any(fnmatch.fnmatch(name, pattern) for pattern in args.exclude)
+    # What lies under an excluded folder is excluded with it, as tar has it.
+    parts = name.split("/")
+    names = ["/".join(parts[: i + 1]) for i in range(len(parts))]
+    return not any(fnmatch.fnmatch(each, pattern) for each in names for pattern in args.exclude)
 
 
 def _set_attributes(members, folder, args, check):

@@ -112,6 +112,10 @@ def test_what_ansible_users_ask_of_an_archive(start, dest, tmp_path):
     other.mkdir()
     ask(agent, content, other, exclude=["*b.txt", "top/link"])
     assert sorted(content_of(other)) == ["top/a.txt", "top/sub/tool"] and not (other / "top/link").exists()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    ask(agent, content, folder, exclude=["top/sub", "top/hard"])
+    assert sorted(content_of(folder)) == ["top/a.txt"] and not (folder / "top/sub").exists()
     newer = other / "top/a.txt"
     newer.write_text("mine")
     assert not ask(agent, content, other, exclude=["*b.txt", "top/link", "*hard"], keep_newer=True)["changed"]

@@ -23,6 +23,13 @@ ATTRIBUTES: dict[str, Any] = {
 _VAULT = b"$ANSIBLE_VAULT;"
 CHECK_BYTES = 1024 * 1024
 """Content up to this size rides in the request in check mode, where no blob may be left on the device."""
+LOOP_BYTES = 16 * 1024
+"""As much for each turn of a loop: all turns share one request."""
+
+
+def in_loop(task: TaskContext) -> bool:
+    """Whether this is one turn of a loop."""
+    return bool(getattr(task.task, "loop", None))
 
 
 def source_file(task: TaskContext, name: str, folder: str) -> Path:
@@ -76,7 +83,8 @@ def payload(task: TaskContext, content: bytes | Path) -> dict[str, Any]:
         TransferError, ActionError, UnreachableError: the push failed.
     """
     size = content.stat().st_size if isinstance(content, Path) else len(content)
-    if size <= (CHECK_BYTES if task.check else INLINE_BYTES):
+    limit = LOOP_BYTES if in_loop(task) else CHECK_BYTES if task.check else INLINE_BYTES
+    if size <= limit:
         raw = content.read_bytes() if isinstance(content, Path) else content
         return {"content_base64": base64.b64encode(raw).decode()}
     if task.check:

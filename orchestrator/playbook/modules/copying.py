@@ -17,6 +17,7 @@ from orchestrator.playbook.modules import Argument, action_module
 from orchestrator.playbook.modules.content import (
     ATTRIBUTES,
     digest_of,
+    in_loop,
     payload,
     push,
     sha1,
@@ -24,7 +25,7 @@ from orchestrator.playbook.modules.content import (
     source_file,
 )
 
-INLINE_TREE_BYTES = 3 * 1024 * 1024
+INLINE_TREE_BYTES = 2 * 1024 * 1024
 """Of a whole folder inside one request; the rest travels as blobs."""
 INLINE_FILE_BYTES = 512 * 1024
 _WRITTEN = ("\\n", "\\r", "\\r\\n")
@@ -102,7 +103,8 @@ def _folder(task: TaskContext, args: dict[str, Any], top: Path, contents_only: b
     files: list[dict[str, Any]] = []
     folders: list[str] = []
     links: list[dict[str, str]] = []
-    inline = 0
+    # Folders in a loop share one request; they travel as blobs.
+    inline = INLINE_TREE_BYTES if in_loop(task) else 0
     for path in _walk(top, follow=args["local_follow"]):
         name = str(base / path.relative_to(top))
         if path.is_symlink() and not args["local_follow"]:

@@ -91,7 +91,7 @@ class Device:
     def boot(self, sshd: str | None) -> None:
         """Start the device; `take_report` sees it come up."""
         profile = self.spec["profile"]
-        hostname = str(profile.get("hostname", self.name))
+        hostname = self._host_name() or str(profile.get("hostname", self.name))
         self.state, self.error, self.boot_at, self.report = "booting", None, None, b""
         listener = self._listen()
         try:
@@ -193,6 +193,13 @@ class Device:
                 for k in ("stamp", "python_asked", "python", "server", "host", "port", "host_key_line")
             },
         }
+
+    def _host_name(self) -> str:
+        """What the device was named by whoever worked on it: the kernel is told at boot, as on a board."""
+        try:
+            return (self.root / "etc/hostname").read_text(encoding="utf-8").strip()[:64]
+        except (OSError, ValueError):
+            return ""
 
     def _host_key(self) -> str:
         return ensure_key(self.folder / "host_key", self.name)

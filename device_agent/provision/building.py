@@ -59,7 +59,7 @@ class Build(object):
 
     def failure(self, argv, output):
         text = output.stderr + "\n" + output.stdout
-        why = texts.last_error(text)
+        why = _first_error(text)
         remedy = "see stdout and stderr of the task"
         if output.timed_out:
             why = "{} was not finished after {:.0f} s".format(argv[0], STEP_TIMEOUT_S)
@@ -74,6 +74,17 @@ class Build(object):
             stdout=output.stdout[-20000:],
             stderr=output.stderr[-20000:],
         )
+
+
+def _first_error(text):
+    """The first line of a build's output that says error, with what CMake says below it: later ones only follow."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for number, line in enumerate(lines):
+        if line.startswith("CMake Error"):
+            return " ".join(lines[number : number + 2])
+        if re.search(r"(?i)\b(error|fatal)\b", line):
+            return line
+    return texts.last_error(text)
 
 
 def tool_version(name, pattern):

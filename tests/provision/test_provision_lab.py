@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -74,3 +75,40 @@ def test_what_was_done_is_there(bench: Bench) -> None:
     assert "nvidia-l4t-core" in nano["held"]
     assert "/mnt/fleet.swap none swap sw 0 0" in bench.root("nano-02").joinpath("etc/fstab").read_text()
     assert "/mnt/fleet.swap" not in bench.root("orin-nano-bare-01").joinpath("etc/fstab").read_text()
+
+
+OFFLINE = """
+- hosts: all
+  gather_facts: true
+  become: true
+  tasks:
+    - onnx_tensorrt: {state: absent}
+    - command: /usr/bin/python3 -c "import onnx_tensorrt"
+      register: gone
+      failed_when: gone.rc == 0
+    - onnx_tensorrt: {source: archive, archive: "{{ archive }}", sha256: "{{ sha256 | default(omit) }}"}
+"""
+
+
+def test_a_site_without_internet_builds_from_an_archive(bench: Bench, tmp_path: Path) -> None:
+    repositories = [path for path in bench.home.rglob("onnx/onnx-tensorrt*") if (path / "HEAD").exists()]
+    assert repositories, "the lab's own repositories have moved"
+    folder = repositories[0].parents[1]
+    settings = {
+        "safe.directory": "*",
+        "protocol.file.allow": "always",
+        f"url.file://{folder}/.insteadOf": "https://github.com/",
+    }
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    clone = ["clone", "-q", "--recurse-submodules", "--branch", "8.2-GA", repositories[0], tmp_path / "onnx-tensorrt"]
+    subprocess.run(["git", *options, *clone], check=True)
+    archive = tmp_path / "onnx-tensorrt.tar.gz"
+    subprocess.run(["tar", "-C", tmp_path, "-czf", archive, "onnx-tensorrt"], check=True)
+    (bench.folder / "offline.yml").write_text(OFFLINE)
+    play = ("play", "offline.yml", "-i", str(REPOSITORY / "inventory/lab-bare.yml"), "-l", "nano-02", "--no-live")
+    wrong = bench.fleet(*play, "-e", f"archive={archive}", "-e", f"sha256={'0' * 64}")
+    assert wrong.code != 0 and "not the archive that was meant" in wrong.text, wrong.text
+    done = bench.fleet(*play, "-e", f"archive={archive}")
+    assert done.code == 0, done.text
+    record = (bench.root("nano-02") / "usr/local/share/fleet/onnx-tensorrt.json").read_text()
+    assert hashlib.sha256(archive.read_bytes()).hexdigest() in record

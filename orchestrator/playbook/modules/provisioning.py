@@ -281,7 +281,8 @@ def onnx_tensorrt(task: TaskContext, args: dict[str, Any]) -> Outcome:
     }
     outcome = perform(task, "onnx_tensorrt", call, "onnx-tensorrt")
     patched = outcome.data.get("patched") or []
-    outcome.message = f"{outcome.data.get('branch')}{', mended: ' + ', '.join(patched) if patched else ''}"
+    branch = outcome.data.get("branch") or "none"
+    outcome.message = f"{branch}, mended: {', '.join(patched)}" if patched else str(branch)
     return outcome
 
 

@@ -35,7 +35,7 @@ def debug(task: TaskContext, args: dict[str, Any]) -> Outcome:
     except PlaybookError as problem:
         if not problem.what.startswith("undefined"):
             raise
-        value = f"<< error 1 - {problem.why} >>"  # Ansible's own words, which people look for
+        value = "VARIABLE IS NOT DEFINED!"
     return Outcome(data={name: value}, message=f"{name}: {value}")
 
 

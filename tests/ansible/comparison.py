@@ -11,10 +11,15 @@ from machines import HERE
 DIFFERENCES = HERE / "differences.yml"
 
 
+def all_differences() -> list[dict[str, Any]]:
+    """What differences.yml says."""
+    entries: list[dict[str, Any]] = yaml.safe_load(DIFFERENCES.read_text())
+    return entries
+
+
 def deliberate(pair: str) -> list[dict[str, Any]]:
-    """The differences of a pair: `task` (with what Ansible and Fleet report of it) or `path` (with what they leave)."""
-    entries: list[dict[str, Any]] = yaml.safe_load(DIFFERENCES.read_text()) or []
-    return [entry for entry in entries if entry["pair"] == pair]
+    """The deliberate differences of one pair."""
+    return [entry for entry in all_differences() if entry["pair"] == pair]
 
 
 def expected_of_fleet(golden: dict[str, Any], differences: list[dict[str, Any]]) -> dict[str, Any]:
@@ -34,6 +39,8 @@ def expected_of_fleet(golden: dict[str, Any], differences: list[dict[str, Any]])
                 assert part["code"] == entry["code"]["ansible"], entry
                 part["code"], used = entry["code"]["fleet"], used + 1
             for host in entry.get("hosts", ["one", "two", "localhost"]):
+                if "added" in entry:
+                    used += _add(part["results"].setdefault(host, []), entry)
                 if "task" in entry:
                     used += _change_task(part["results"].get(host, []), entry)
                 if "path" in entry and host in part["changes"]:
@@ -54,6 +61,12 @@ def _change_task(results: list[dict[str, Any]], entry: dict[str, Any]) -> int:
         else:
             results[number] = {**results[number], **entry["fleet"]}
     return len(hits)
+
+
+def _add(results: list[dict[str, Any]], entry: dict[str, Any]) -> int:
+    names = [result["task"] for result in results]
+    results.insert(names.index(entry["after"]) + 1 if "after" in entry else len(results), dict(entry["added"]))
+    return 1
 
 
 def _change_path(changes: dict[str, Any], entry: dict[str, Any]) -> int:

@@ -15,7 +15,7 @@ class CallbackModule(CallbackBase):
     def _write(self, result, status):
         values = result._result
         task = result._task
-        line = {"host": result._host.get_name(), "task": task.name or task.action, "status": status}
+        line = {"host": result._host.get_name(), "task": task.get_name(), "status": status}
         if task.action.rpartition(".")[2] == "debug" and status == "ok" and "results" not in values:
             line["said"] = self._said(values)
         if status in ("failed", "ignored"):

@@ -148,7 +148,8 @@ def jetpack_components(task: TaskContext, args: dict[str, Any]) -> Outcome:
     for name, version in sorted(outcome.data.get("other", {}).items()):
         task.warn(f"{name} is {version}, not the version of {facts.get('jetpack') or facts.get('l4t')}; left as it is")
     new = outcome.data.get("installed", {})
-    outcome.message = f"{len(new)} packages" if new else "all there"
+    held = f"{len(outcome.data.get('held', []))} held"
+    outcome.message = f"{len(new)} packages" if new else "all there" if args["components"] else held
     return outcome
 
 

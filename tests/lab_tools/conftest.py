@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.lab.profile import load_profile
+from orchestrator.lab.profile import load_profile, profile_names
 
 LAB = Path(__file__).resolve().parents[2] / "orchestrator" / "lab"
-PROFILES = sorted(path.stem for path in (LAB / "profiles").glob("*.yml"))
+PROFILES = [name for name in profile_names() if load_profile(name).get("power")]
+"""The Jetsons."""
 
 
 class Device:

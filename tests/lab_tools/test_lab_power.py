@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-PROFILES = sorted(p.stem for p in (Path(__file__).parents[2] / "orchestrator/lab/profiles").glob("*.yml"))
+from orchestrator.lab.profile import load_profile, profile_names
+
+PROFILES = [name for name in profile_names() if load_profile(name).get("power")]
 CPU0 = "/sys/devices/system/cpu/cpu0/cpufreq"
 
 # default mode and id, fastest mode and id as the boards have them, and whether going there reboots
@@ -15,6 +15,9 @@ MODES = {
     "agx-xavier-jetpack-4.6": ("MODE_15W_DESKTOP", 7, "MAXN", 0, False),
     "xavier-nx-jetpack-5.1.2": ("MODE_10W_DESKTOP", 5, "MODE_20W_6CORE", 8, False),
     "orin-nano-jetpack-6.2": ("25W", 1, "MAXN_SUPER", 2, False),
+    "orin-nano-jetpack-6.2-bare": ("25W", 1, "MAXN_SUPER", 2, False),
+    "nano-jetpack-4.3": ("MAXN", 0, "MAXN", 0, False),
+    "xavier-nx-jetpack-4.5.1": ("MODE_10W_DESKTOP", 5, "MODE_20W_6CORE", 8, False),
     "agx-orin-jetpack-6.0": ("MODE_30W", 2, "MAXN", 0, True),
 }
 

@@ -210,3 +210,14 @@ def test_the_uptime_is_the_clock_of_the_kernel_log(device):
     board.run("uname", check=True, root=False)
     uptime = float(board.read("/proc/uptime").split()[0])
     assert 112 < uptime < 130
+
+
+def test_machines_that_are_no_jetsons(device):
+    server, workstation = device("linux-generic"), device("x86-gpu")
+    assert not (server.root / "proc/device-tree").exists()
+    assert server.run("uname", "-m").stdout == "aarch64\n"
+    assert workstation.run("uname", "-m").stdout == "x86_64\n"
+    asked = workstation.run("nvidia_smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    assert asked.stdout == "NVIDIA RTX A4000, 535.183.01\n"
+    workstation.change(driver_lost=True)
+    assert workstation.run("nvidia_smi").returncode == 9

@@ -81,7 +81,7 @@ def _first_boot(profile: dict[str, Any], state: dict[str, Any]) -> None:
 
 def _files(profile: dict[str, Any]) -> None:
     """Files of the image: made where absent, never overwritten (a user may have edited them)."""
-    for name, text in profile["files"].items():
+    for name, text in profile.get("files", {}).items():
         if not os.path.lexists(device.path(name)):
             device.write(name, text)
     system = profile["os"]
@@ -92,7 +92,7 @@ def _files(profile: dict[str, Any]) -> None:
             f'NAME="Ubuntu"\nVERSION_ID="{system["version"]}"\nID={system["id"]}\nID_LIKE=debian\n'
             f'PRETTY_NAME="{pretty}"\nVERSION_CODENAME={system["codename"]}\n',
         )
-    for name, value in profile["device_tree"].items():
+    for name, value in profile.get("device_tree", {}).items():
         entries = value if isinstance(value, list) else [value]
         device.write(f"/proc/device-tree/{name}", "".join(f"{entry}\0" for entry in entries))
 

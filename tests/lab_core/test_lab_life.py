@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import NANO, Nano, accepts, alive, bring_up, eventually, processes_under
+from lab_clients import NANO, Nano, accepts, alive, bring_up, eventually, processes_under
 
 from orchestrator.errors import ConfigurationError
 from orchestrator.lab.lab import Lab, LabDevice

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import paramiko
 import pytest
-from conftest import run
+from lab_clients import run
 
 from orchestrator.lab.delay import Link
 

@@ -68,6 +68,11 @@ def _positive(text: str) -> int:
     return value
 
 
+def words(text: str | None) -> tuple[str, ...]:
+    """The words of `a,b`, as `--tags` takes them."""
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
+
+
 def extra_variables(options: argparse.Namespace) -> dict[str, Any]:
     """The variables of `-e`: `name=value name=value` (values are YAML scalars), or `@file.yml`.
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.cli.common import (
     connection_options,
@@ -12,8 +15,14 @@ from orchestrator.cli.common import (
     load,
     output_options,
     shipped,
+    words,
 )
+from orchestrator.cli.listing import listing, listing_wanted
 from orchestrator.playbook.specifications import Specifications
+from orchestrator.runs.retry import LATEST, leftover
+
+if TYPE_CHECKING:
+    from orchestrator.playbook.structure import Play
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +48,18 @@ def playbook_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-D", "--diff", action="store_true", help="show what changes inside")
     group.add_argument("-t", "--tags", metavar="TAGS", help="only tasks with these tags")
     group.add_argument("--skip-tags", metavar="TAGS", help="all but tasks with these tags")
+    group.add_argument("--start-at-task", metavar="NAME", help="leave out the tasks before this one; globs too")
+    group.add_argument(
+        "--retry",
+        nargs="?",
+        const=LATEST,
+        metavar="RUN",
+        help="only devices that the latest run of this command (or RUN) did not get through, and handlers it owes",
+    )
+    listed = parser.add_argument_group("only look")
+    listed.add_argument("--list-tasks", action="store_true", help="show the tasks")
+    listed.add_argument("--list-tags", action="store_true", help="show the tags")
+    listed.add_argument("--list-hosts", action="store_true", help="show the devices")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -57,12 +78,29 @@ def run_playbook(options: argparse.Namespace, playbook: Path, command: str) -> i
     from orchestrator.inventory.settings import settings
     from orchestrator.playbook.parse import load_playbook
 
-    plays = load_playbook(playbook)
+    extra = extra_variables(options)
+    plays = load_playbook(playbook, extra)
+    listed = listing_wanted(options)
+    if listed and not options.list_hosts:  # tasks and tags need no devices
+        return _list(options, playbook, plays, [() for _ in plays])
     inventory, hosts = load(options, playbook_dir=playbook.parent)
     if not options.limit:
         # `localhost` need not stand in an inventory, and `all` does not mean it.
         named = {host.name: host for play in plays for host in inventory.select(play.hosts)}
         hosts += [host for name, host in named.items() if name not in inventory.hosts]
+    owed: Mapping[str, Sequence[str]] = {}
+    if options.retry:
+        left = leftover(Path(options.runs), command, options.retry)
+        hosts, owed = [host for host in hosts if host.name in left.hosts], left.owed
+        if not hosts:
+            print(f"run {left.run} left nothing to retry here")
+            return 0
+        told = ", ".join(f"{host.name} ({left.hosts[host.name]})" for host in hosts)
+        print(f"retrying run {left.run}: {told}", file=sys.stderr)
+    if listed:
+        remaining = {host.name for host in hosts}
+        members = [[h.name for h in inventory.select(play.hosts) if h.name in remaining] for play in plays]
+        return _list(options, playbook, plays, members)
     models = specifications(playbook.parent)
     # A mistake in a variable or a specification ends the run before any device is touched.
     for host in hosts:
@@ -72,4 +110,9 @@ def run_playbook(options: argparse.Namespace, playbook: Path, command: str) -> i
                 models.find(name, host)
     from orchestrator.cli.execute import execute
 
-    return execute(options, plays, inventory, hosts, command=command, extra=extra_variables(options), models=models)
+    return execute(options, plays, inventory, hosts, command=command, extra=extra, models=models, owed=owed)
+
+
+def _list(options: argparse.Namespace, playbook: Path, plays: Sequence[Play], hosts: Sequence[Sequence[str]]) -> int:
+    print(listing(options, playbook, plays, hosts, words(options.tags), words(options.skip_tags)))
+    return 0

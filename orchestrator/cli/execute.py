@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cli.common import connections, project_home
+from orchestrator.cli.common import connections, project_home, words
 from orchestrator.errors import UsageError
 from orchestrator.events import Events, RunFinished, RunStarted
 from orchestrator.inventory.settings import settings
@@ -39,14 +39,11 @@ def run_options(options: argparse.Namespace) -> RunOptions:
         verbosity=options.verbose,
         force=getattr(options, "force", False),
         forks=options.forks,
-        tags=_words(getattr(options, "tags", None)),
-        skip_tags=_words(getattr(options, "skip_tags", None)),
+        tags=words(getattr(options, "tags", None)),
+        skip_tags=words(getattr(options, "skip_tags", None)),
+        start_at=getattr(options, "start_at_task", None),
         models=tuple(getattr(options, "model", None) or ()),
     )
-
-
-def _words(text: str | None) -> tuple[str, ...]:
-    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
 
 
 def execute(
@@ -58,8 +55,12 @@ def execute(
     command: str,
     extra: Mapping[str, Any],
     models: Specifications,
+    owed: Mapping[str, Sequence[str]] | None = None,
 ) -> int:
     """Run plays over hosts and write every report.
+
+    Args:
+        owed: handlers, by host, that the run which is retried did not get to.
 
     Returns:
         the exit code: 0 all well, 1 a mistake in the user's files, 2 a device failed, 4 a device unreachable, 6 both.
@@ -88,7 +89,7 @@ def execute(
         events(RunStarted(run=run, command=line.strip(), hosts=names, virtual=virtual, directory=str(directory)))
         context = RunContext(run, directory, run_options(options), events, store, exports, models)
         links.prepare(hosts)
-        runner = Runner(plays, inventory, hosts, context, links.connect, extra)
+        runner = Runner(plays, inventory, hosts, context, links.connect, extra, owed)
         try:
             runner.go()
         finally:

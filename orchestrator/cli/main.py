@@ -17,6 +17,7 @@ COMMANDS = {
     "provision": "make new devices ready: SDK components, packages, builds, memory, power",
     "plan": "say what a deploy would do, device by device, and why",
     "play": "run a playbook",
+    "exec": "run one module on many devices",
     "ping": "open a session with every device",
     "facts": "show what the devices are and what they carry",
     "infer": "run the active engine on inputs of yours and bring the outputs back",
@@ -31,7 +32,7 @@ COMMANDS = {
 }
 
 GROUPS = {
-    "Devices": ("provision", "deploy", "plan", "play", "ping", "facts", "infer", "logs"),
+    "Devices": ("provision", "deploy", "plan", "play", "exec", "ping", "facts", "infer", "logs"),
     "Inventory": ("inventory", "vault", "trust"),
     "Models": ("export", "sanitize"),
     "More": ("modules", "lab"),

@@ -97,6 +97,10 @@ class Runner:
         for host in self._hosts.values():
             self._finished(host)
 
+    def registered(self, host: str, name: str) -> Any:
+        """What a host keeps under a name from `register` or `set_fact`, or None."""
+        return self._hosts[host].context.kept.get(name)
+
     def _sleep(self, seconds: float) -> None:
         if self._stop.wait(seconds):
             raise Stopped

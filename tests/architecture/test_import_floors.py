@@ -19,8 +19,10 @@ FLOORS = {
     "inventory": 2,
     "platforms": 2,
     "reports": 2,
+    "language": 1,
     "events": 1,
     "errors": 1,
+    "values": 1,
     "documents": 1,
 }
 # Shipped beside the package, not part of it; run inside virtual devices as programs of their own.

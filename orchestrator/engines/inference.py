@@ -38,6 +38,8 @@ def read_inputs(path: Path) -> dict[str, Any]:
         raise ModelError(f"cannot read {path}", str(problem), "write it with numpy.savez(FILE, input=array)") from None
     if not arrays:
         raise ModelError(f"{path} holds no array")
+    if any(name.endswith("data.pkl") for name in arrays):
+        raise ModelError(f"{path} is a torch checkpoint", "inputs are arrays", "numpy.savez('inputs.npz', NAME=array)")
     return arrays
 
 

@@ -93,13 +93,13 @@ def decide(
         elif state is None or passport is None:
             step = Step(rung, BUILD, why_new(rung, on_device, sources, model=model, batch=batch, active=active))
         else:
-            step = _known(rung, state, passport)
+            step = _known(rung, state, passport, model)
         step.passport = passport
         steps.append(step)
     return steps
 
 
-def _known(rung: Rung, state: Mapping[str, Any], passport: Mapping[str, Any]) -> Step:
+def _known(rung: Rung, state: Mapping[str, Any], passport: Mapping[str, Any], model: str) -> Step:
     failure, verdict = passport.get("failure"), passport.get("verdict")
     if failure and failure.get("permanent"):
         return Step(rung, FAILED, f"tried before: {failure['what']}")
@@ -113,7 +113,10 @@ def _known(rung: Rung, state: Mapping[str, Any], passport: Mapping[str, Any]) ->
         return Step(rung, REVALIDATE, "built before, never judged")
     if verdict["digest"] != rung.verdict_digest:
         return Step(rung, REVALIDATE, "tolerance or reference changed")
-    return Step(rung, REUSE, f"nothing changed; passed on {verdict['samples']} samples")
+    passed = f"passed on {verdict['samples']} samples"
+    if passport.get("model") not in (None, model):
+        return Step(rung, REUSE, f"the very engine of model {passport['model']} stands here; {passed}")
+    return Step(rung, REUSE, f"nothing changed; {passed}")
 
 
 def why_new(

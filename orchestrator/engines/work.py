@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.engines.plan import EnginePlan, Step
+from orchestrator.reports.text import engine_name
 
 if TYPE_CHECKING:
     from orchestrator.errors import FleetError
@@ -50,8 +51,8 @@ class Work:
 
     @property
     def title(self) -> str:
-        """`digits`, or `digits batch 8` where a model has several engines."""
-        return self.spec.name if len(self.spec.variants()) == 1 else f"{self.spec.name} batch {self.variant.batch}"
+        """As the recap names it: `digits`, or `digits b8` for an engine of larger batches."""
+        return engine_name({"model": self.spec.name, "batch": self.variant.batch})
 
     @property
     def file(self) -> str:

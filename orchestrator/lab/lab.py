@@ -90,8 +90,9 @@ class Lab:
         if server not in SERVERS:
             raise ConfigurationError(f"unknown server '{server}'", f"known: {', '.join(SERVERS)}")
         for name in devices:
-            if not name or name.startswith(".") or "/" in name or len(name) > 200:
-                raise ConfigurationError(f"'{name}' cannot name a virtual device", "it becomes a folder's name")
+            if not name.isascii() or not name or name.startswith(".") or "/" in name or len(name) > 200:
+                why = "it becomes a folder's name and a host's: ASCII, without slashes, not hidden"
+                raise ConfigurationError(f"'{name}' cannot name a virtual device", why, "give the host another name")
         if not devices:
             return {}
         if not self._all_up(devices, server):

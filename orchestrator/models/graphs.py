@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,26 @@ def load_onnx(path: Path) -> Any:
         return onnx.shape_inference.infer_shapes(model)
     except Exception as error:  # protobuf, onnx and the file system each have their own
         raise ModelError(f"{path.name} cannot be read as ONNX", first_line(error), "export it again") from None
+
+
+def external_files(path: Path) -> list[Path]:
+    """The files beside an ONNX file that hold weights of it."""
+    import onnx
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+    model = onnx.load(str(path), load_external_data=False)
+    tensors = [tensor for tensor in _tensors(model.graph) if uses_external_data(tensor)]
+    return sorted({(path.parent / ExternalDataInfo(tensor).location).absolute() for tensor in tensors})
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """Every tensor that a graph holds, those of subgraphs too."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _tensors(inner)
 
 
 def serialized(model: Any) -> bytes:

@@ -119,7 +119,8 @@ class WorkerPool:
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-        executor.shutdown(wait=False, cancel_futures=True)
+        # Waits for the pool's own thread, which ends with the worker: at the interpreter's end the two would race.
+        executor.shutdown(wait=True, cancel_futures=True)
         writer.close()
 
     @property

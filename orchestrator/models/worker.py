@@ -50,6 +50,9 @@ def export(spec: ModelSpec, opset: int, variant: Variant, store_dir: str) -> dic
         model, steps = sanitize(draft.model, draft.probes, gate, simplify=spec.simplify, progress=progress)
         bindings = _bindings(model, draft, raw, variant, launches)
         files, packages = recorder.files(), recorder.packages()
+    if spec.source.format == "onnx":
+        # Weights beside the graph decide the export as those inside it do.
+        files += graphs.external_files(spec.source.checkpoint)
     progress("store")
     for launch, feed, outputs in zip(launches, draft.feeds, draft.expected, strict=True):
         launch.inputs, launch.outputs = feed, outputs

@@ -75,7 +75,9 @@ def _bar(host: str, engine: Mapping[str, Any], y: float, per_ms: float) -> Bar:
     spans = tuple((name, round(times[name] * per_ms, 2), text.milliseconds(times[name])) for name in PERCENTILES)
     title = ", ".join(f"{name} {shown}" for name, _, shown in reversed(spans))
     short = label if len(label) <= _LABEL_LENGTH else f"{label[: _LABEL_LENGTH - 1]}…"
-    return Bar(short, f"{label}: {title}", y, spans, text.milliseconds(times["p50"]), LABEL_WIDTH + spans[0][1])
+    return Bar(
+        short, f"{label}: {title}", y, spans, f"p50 {text.milliseconds(times['p50'])}", LABEL_WIDTH + spans[0][1]
+    )
 
 
 def _step(longest: float) -> float:

@@ -129,6 +129,8 @@ class ConsoleReport:
             self._line(event, event.host, "task", event.task)
 
     def _task_finished(self, event: events.TaskFinished) -> None:
+        if event.status == "skipped" and not self.verbosity:
+            return  # the recap counts them
         if not self._view or self.verbosity or event.status in _BAD:
             message = f"{event.task} ({text.duration(event.duration_s)})"
             if event.message:

@@ -353,3 +353,25 @@ class TestFiles:
         assert "Softmax" not in {node.op_type for node in model.graph.node}
         with pytest.raises(ModelError, match="no such file"):
             sanitize_file(tmp_path / "none.onnx", tmp_path / "x.onnx", logs=tmp_path)
+
+
+def test_weights_that_lie_beside_an_onnx_file_belong_to_it(tmp_path: Path) -> None:
+    import numpy as np
+    import onnx
+
+    spec_file = zoo.plain_onnx(tmp_path)
+    spec = load_spec(spec_file)
+    model = onnx.load(spec.source.checkpoint)
+    onnx.save(model, spec.source.checkpoint, save_as_external_data=True, location="beside.data", size_threshold=0)
+    need = ExportNeed(spec, 13, spec.variants()[0])
+    with Exports(Store(tmp_path / "store"), tmp_path) as exports:
+        first = exports.export(need)
+        assert exports.lookup(need) == first
+        beside = tmp_path / "beside.data"
+        beside.write_bytes(np.full(beside.stat().st_size // 4, 0.5, np.float32).tobytes())
+        assert exports.lookup(need) is None
+        assert exports.export(need).onnx != first.onnx
+        beside.unlink()
+        assert exports.lookup(need) is None
+        with pytest.raises(ModelError, match="cannot be read as ONNX"):
+            exports.export(need)

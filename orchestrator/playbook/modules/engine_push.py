@@ -13,6 +13,7 @@ from orchestrator.models.references import Launch
 from orchestrator.platforms.operators import int64_bindings
 from orchestrator.playbook.context import TaskContext
 from orchestrator.playbook.modules import Outcome, module
+from orchestrator.reports.text import size
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,13 @@ def push(task: TaskContext, wanted: set[str]) -> Outcome:
     task.state("pushing")
 
     def progress(done: int, total: int) -> None:
-        task.state("pushing", f"{done / 1e6:.1f} of {total / 1e6:.1f} MB", done / total if total else None)
+        task.state("pushing", f"{size(done)} of {size(total)}", done / total if total else None)
 
     sizes = task.device.push_missing({digest: store.path(digest) for digest in sorted(wanted)}, progress)
     pushed = sum(sizes.values())
     if pushed:
         task.emit(BytesPushed(host=task.name, size_bytes=pushed))
-    return Outcome(pushed > 0, {"bytes_pushed": pushed}, message=f"{pushed} bytes" if pushed else "all there")
+    return Outcome(pushed > 0, {"bytes_pushed": pushed}, message=size(pushed) if pushed else "all there")
 
 
 def launches(task: TaskContext, work: Work) -> list[Prepared]:

@@ -15,6 +15,7 @@ from orchestrator.errors import ActionError, DeviceError
 from orchestrator.playbook.context import TaskContext
 from orchestrator.playbook.modules import Argument, Outcome, module
 from orchestrator.playbook.modules.engine_plan import report
+from orchestrator.reports.text import size
 
 
 @module("engine_fetch")
@@ -35,9 +36,7 @@ def engine_fetch(task: TaskContext, args: dict[str, Any]) -> Outcome:
         fetched += _engine(task, work, folder / work.file)
         fetched += _companions(task, work, folder)
     files = [str(path) for work in works for path in work.files.values()]
-    return Outcome(
-        False, {"files": files}, message=f"{fetched / 1e6:.1f} MB fetched" if fetched else "all here already"
-    )
+    return Outcome(False, {"files": files}, message=f"{size(fetched)} fetched" if fetched else "all here already")
 
 
 def _engine(task: TaskContext, work: Work, target: Path) -> int:
@@ -45,7 +44,7 @@ def _engine(task: TaskContext, work: Work, target: Path) -> int:
     fetched = 0
     if not store.has(digest):
         task.state("fetching", work.file)
-        size = work.engine["size_bytes"]
+        size_bytes = work.engine["size_bytes"]
 
         def progress(done: int, total: int) -> None:
             task.state("fetching", work.file, done / total if total else None)
@@ -54,7 +53,7 @@ def _engine(task: TaskContext, work: Work, target: Path) -> int:
         task.device.fetch(work.engine["path"], partial, digest, progress)
         store.add_file(partial)
         partial.unlink()
-        fetched = size
+        fetched = size_bytes
     _place(store.path(digest), target)
     work.files["engine"] = target
     return fetched

@@ -26,6 +26,10 @@ def nvpmodel(task: TaskContext, args: dict[str, Any]) -> Outcome:
     device = task.device
     look = device.call("nvpmodel", {**args, "allow_reboot": args["allow_reboot"]}, check=True)
     mode = look.data["mode"]
+    if look.data.get("reboot_needed"):
+        wanted = look.diff["after"] if look.diff else args["mode"]
+        task.warn(f"power mode stays {mode}: {wanted} needs a reboot; set fleet_allow_reboot: true to allow one")
+        return Outcome(data=look.data, message=f"{mode} stays: {wanted} needs a reboot")
     if not look.changed:
         return Outcome(data=look.data, message=f"{mode}")
     if task.check:

@@ -130,6 +130,22 @@ def load(options: argparse.Namespace, playbook_dir: Path | None = None) -> tuple
     return inventory, inventory.select("all", options.limit)
 
 
+def chosen(inventory: Inventory, pattern: str, limit: str | None) -> list[Host]:
+    """The hosts of a pattern that stands on the command line; it must match something.
+
+    Raises:
+        InventoryError: it matches nothing.
+    """
+    from orchestrator.documents import nearest
+
+    hosts = inventory.select(pattern, limit)
+    if not hosts:
+        known = ", ".join(list(inventory.hosts)[:8]) or "none"
+        remedy = nearest(pattern, [*inventory.hosts, *inventory.groups])
+        raise InventoryError(f"'{pattern}' matches no host", f"hosts: {known}", remedy or "fleet inventory --graph")
+    return hosts
+
+
 def _shipped_inventory(source: str) -> str:
     path = shipped("inventory") / Path(source).name
     return str(path) if Path(source).parent.name in ("", "inventory") and path.is_file() else source

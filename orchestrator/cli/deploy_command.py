@@ -18,6 +18,8 @@ from orchestrator.cli.common import (
     words,
 )
 from orchestrator.cli.listing import listing, listing_wanted
+from orchestrator.documents import nearest
+from orchestrator.errors import InventoryError, UsageError
 from orchestrator.playbook.specifications import Specifications
 from orchestrator.runs.retry import LATEST, leftover
 
@@ -101,6 +103,9 @@ def run_playbook(options: argparse.Namespace, playbook: Path, command: str) -> i
         remaining = {host.name for host in hosts}
         members = [[h.name for h in inventory.select(play.hosts) if h.name in remaining] for play in plays]
         return _list(options, playbook, plays, members)
+    if not hosts:
+        raise InventoryError("there is no device to work on", "the inventory has no hosts", "fleet inventory --graph")
+    _refuse_unknown_tags(plays, words(options.tags))
     models = specifications(playbook.parent)
     # A mistake in a variable or a specification ends the run before any device is touched.
     for host in hosts:
@@ -111,6 +116,16 @@ def run_playbook(options: argparse.Namespace, playbook: Path, command: str) -> i
     from orchestrator.cli.execute import execute
 
     return execute(options, plays, inventory, hosts, command=command, extra=extra, models=models, owed=owed)
+
+
+def _refuse_unknown_tags(plays: Sequence[Play], asked: Sequence[str]) -> None:
+    """A tag that no task carries is a slip of the keys; tasks that are included later may carry any."""
+    tasks = [task for play in plays for task in play.tasks]
+    known = {tag for task in tasks for tag in task.tags} | {"all", "tagged", "untagged", "always", "never"}
+    unknown = [tag for tag in asked if tag not in known]
+    if unknown and not any(task.module.name.startswith("include_") for task in tasks):
+        why = f"tags here: {', '.join(sorted(known - {'all', 'tagged', 'untagged', 'always', 'never'})) or 'none'}"
+        raise UsageError(f"no task has the tag '{unknown[0]}'", why, nearest(unknown[0], known))
 
 
 def _list(options: argparse.Namespace, playbook: Path, plays: Sequence[Play], hosts: Sequence[Sequence[str]]) -> int:

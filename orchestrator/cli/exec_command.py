@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cli.common import (
+    chosen,
     connection_options,
     connections,
     extra_variables,
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         poll_s=options.poll,
     )
     inventory, _ = load(options, playbook_dir=Path.cwd())
-    hosts = inventory.select(options.pattern, options.limit)
+    hosts = chosen(inventory, options.pattern, options.limit)
     if not hosts:
         raise InventoryError(f"'{options.pattern}' matches no host", "", "fleet inventory --graph")
     asked = RunOptions(check=options.check, diff=options.diff, verbosity=options.verbose, forks=options.forks)
@@ -162,6 +163,7 @@ class Report:
             said = [str(result.get(stream) or "") for stream in ("stdout", "stderr")]
             if self.options.one_line:
                 said = [f"({name}) {text!r}" for name, text in zip(("stdout", "stderr"), said, strict=True) if text]
+                said = said or [str(result.get("msg") or "")]
                 text = f"{host} | {word} | rc={result['rc']} | {' '.join(said)}"
             else:
                 said = [text for text in said if text] or [str(result.get("msg") or "")]

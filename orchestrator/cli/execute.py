@@ -68,6 +68,7 @@ def execute(
     from orchestrator.models.exports import Exports
     from orchestrator.store import Store
 
+    _check_outputs(options)
     run, directory = new_run(Path(options.runs))
     store = Store(project_home() / "store")
     results = ResultCollector()
@@ -78,6 +79,7 @@ def execute(
         stream=sys.stderr if options.json == "-" else sys.stdout,
         live=not options.no_live,
         verbosity=options.verbose,
+        diffs=getattr(options, "diff", False),
         directory=os.path.relpath(directory),
     )
     links = connections(options)
@@ -118,9 +120,16 @@ def write_reports(result: dict[str, Any], directory: Path, options: argparse.Nam
         _write(options.junit, render_junit(result))
 
 
+def _check_outputs(options: argparse.Namespace) -> None:
+    """A report that cannot be written is better known before the run than after it."""
+    for path in filter(None, (options.json, options.junit)):
+        if path != "-" and (Path(path).is_dir() or not Path(path).absolute().parent.is_dir()):
+            why = "it is a folder" if Path(path).is_dir() else "its folder does not exist"
+            raise UsageError(f"cannot write {path}", why, "name a file in a folder that exists")
+
+
 def _write(path: str, text: str) -> None:
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text, encoding="utf-8")
     except OSError as problem:
         raise UsageError(f"cannot write {path}", problem.strerror or str(problem)) from None

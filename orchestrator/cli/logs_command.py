@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from orchestrator.cli.common import connection_options, connections, inventory_options, load
+from orchestrator.cli.common import chosen, connection_options, connections, inventory_options, load
 from orchestrator.errors import FleetError
 
 
@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     from orchestrator.runs.connections import for_each, statuses
 
     inventory, _ = load(options)
-    hosts = inventory.select(options.host, options.limit)
+    hosts = chosen(inventory, options.host, options.limit)
     action, args = ("job_list", {}) if options.list else ("logs", {"job": options.job, "lines": options.lines})
     found = for_each(hosts, connections(options), lambda _, device: device.call(action, args).data, options.forks)
     for name, data in found.items():

@@ -93,6 +93,13 @@ def _run(argv: list[str]) -> int:
 
         print(mask(str(problem)), file=sys.stderr)
         return problem.exit_code
+    except OSError as problem:
+        if problem.filename is None or isinstance(problem, BrokenPipeError):
+            raise
+        # A folder of the user's that is none, is full or is not his to write.
+        remedy = "FLEET_HOME, --runs and the working directory are where fleet writes"
+        print(f"cannot use {problem.filename}\n  {problem.strerror}\n  try: {remedy}", file=sys.stderr)
+        return 1
 
 
 class Parser(argparse.ArgumentParser):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from orchestrator.cli.common import inventory_options, load, project_home
+from orchestrator.cli.common import chosen, inventory_options, load, project_home
 from orchestrator.errors import FleetError, UsageError
 
 
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     inventory, _ = load(options)
     known_hosts = KnownHosts(project_home() / "known_hosts")
     code = 0
-    for host in inventory.select(options.host, options.limit):
+    for host in chosen(inventory, options.host, options.limit):
         try:
             found = scan(host.name, settings(host), known_hosts)
             print(f"{host.name} ({found.name}) offers")

@@ -33,6 +33,7 @@ class ConsoleReport:
         stream: where to print, standard output by default.
         live: redraw one line per device where that can be: on a terminal, unless NO_COLOR is set or TERM is dumb.
         verbosity: 0 shows what matters; 1 adds every task, debug notes and diffs.
+        diffs: show diffs in any case, with the task that each belongs to.
         directory: the run's folder as the user would type it; what RunStarted says where None.
         width: columns; the terminal's where None.
     """
@@ -43,6 +44,7 @@ class ConsoleReport:
         *,
         live: bool = True,
         verbosity: int = 0,
+        diffs: bool = False,
         directory: str | None = None,
         width: int | None = None,
     ) -> None:
@@ -54,6 +56,7 @@ class ConsoleReport:
         live = live and self.console.is_terminal and not self.console.is_dumb_terminal
         live = live and not os.environ.get("NO_COLOR")
         self.verbosity = verbosity
+        self.diffs = diffs or verbosity > 0
         self._view: LiveView | None = None
         if live:
             from orchestrator.reports.live import LiveView
@@ -131,13 +134,14 @@ class ConsoleReport:
     def _task_finished(self, event: events.TaskFinished) -> None:
         if event.status == "skipped" and not self.verbosity:
             return  # the recap counts them
-        if not self._view or self.verbosity or event.status in _BAD:
+        shown = self.diffs and bool(event.diff)
+        if not self._view or self.verbosity or shown or event.status in _BAD:
             message = f"{event.task} ({text.duration(event.duration_s)})"
             if event.message:
                 message += f": {event.message}"
                 self._said[event.host] = event.message
             self._line(event, event.host, event.status, message, STATUS_STYLES[event.status])
-        if self.verbosity and event.diff:
+        if shown:
             for line in diff_lines(event.diff):
                 style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
                 self.console.print(Text(f"    {line}", style=style), soft_wrap=True)

@@ -63,6 +63,13 @@ def test_verbose_shows_debug_notes_and_diffs():
     assert "    -15W\n    +MAXN\n" in text
 
 
+def test_diffs_can_be_asked_for_alone():
+    text = shown(recorded.all_well(), diffs=True)
+    assert "store: 3 blobs" not in text
+    assert "    -15W\n    +MAXN\n" in text
+    assert "+MAXN" not in shown(recorded.all_well())
+
+
 @pytest.mark.parametrize(
     ("diff", "lines"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from orchestrator.cli.common import connection_options, inventory_options, output_options
+from orchestrator.cli.common import connection_options, inventory_options, output_options, shipped
 from orchestrator.cli.deploy_command import playbook_options, run_playbook
 
 
@@ -18,4 +18,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    return run_playbook(options, Path(options.playbook), "play")
+    playbook = Path(options.playbook)
+    # A playbook that comes with Fleet is found by its usual name from anywhere.
+    if (
+        not playbook.exists()
+        and playbook.parent.name == "playbooks"
+        and (shipped("playbooks") / playbook.name).is_file()
+    ):
+        playbook = shipped("playbooks") / playbook.name
+    return run_playbook(options, playbook, "play")

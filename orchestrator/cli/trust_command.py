@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from orchestrator.cli.common import chosen, inventory_options, load, project_home
@@ -21,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     from orchestrator.devices.scan import scan, trust
     from orchestrator.inventory.settings import settings
 
-    if not options.inventory:
+    if not options.inventory and not os.environ.get("FLEET_INVENTORY"):
         options.inventory = [f"{options.host},"]
     inventory, _ = load(options)
     known_hosts = KnownHosts(project_home() / "known_hosts")

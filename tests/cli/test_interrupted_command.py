@@ -54,6 +54,8 @@ def test_an_interrupt_ends_with_130_and_leaves_the_terminal_as_it_was(tmp_path, 
         stdout=terminal,
         stderr=terminal,
         start_new_session=True,
+        # A shell that starts tests in the background has them ignore interrupts, which children inherit.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     os.close(terminal)
     try:

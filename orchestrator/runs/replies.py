@@ -56,6 +56,9 @@ def _with_lines(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _said(data: dict[str, Any]) -> str:
+    """What a command of the user's printed; that of programs which a module used (apt, say) means nothing to people."""
+    if "cmd" not in data:
+        return ""
     return str(data.get("stdout") or "").strip()
 
 

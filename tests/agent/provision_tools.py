@@ -1,4 +1,4 @@
-"""Small tools in a device's folder for the provisioning actions: each changes the device's files as the real one does."""
+"""Small tools in a device's folder for the provisioning actions: each changes files as the real one does."""
 
 import sys
 from pathlib import Path

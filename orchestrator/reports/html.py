@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.reports import text
 from orchestrator.reports.chart import BAR_HEIGHT, LABEL_WIDTH, ROW_HEIGHT, WIDTH, charts
@@ -13,6 +13,9 @@ _METRICS = ("l0", "l1", "l2", "lInf", "cos", "nan", "inf", "top1", "accuracy")
 _UNITS = ("_bytes", "_hz")
 _OPEN_DEVICES = 3
 """So few devices are shown unfolded."""
+
+if TYPE_CHECKING:
+    from jinja2 import BytecodeCache
 
 
 def render_html(result: Mapping[str, Any]) -> str:
@@ -29,6 +32,7 @@ def render_html(result: Mapping[str, Any]) -> str:
         undefined=ChainableUndefined,  # optional keys may be missing; a report must not fail over one
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=_compiled_templates(),
     )
     filters = {
         "ms": text.milliseconds,
@@ -60,6 +64,19 @@ def render_html(result: Mapping[str, Any]) -> str:
         names=text.names,
         plural=text.plural,
     )
+
+
+def _compiled_templates() -> BytecodeCache | None:
+    """Where compiled templates are kept: compiling them anew takes longer than filling them.
+
+    A folder of the user's alone, which Jinja2 checks; without one they are compiled in memory.
+    """
+    from jinja2 import FileSystemBytecodeCache
+
+    try:
+        return FileSystemBytecodeCache()
+    except (OSError, RuntimeError):
+        return None
 
 
 def _of_known(function: Callable[..., str]) -> Callable[..., str]:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.reports import text
 from orchestrator.reports.chart import BAR_HEIGHT, LABEL_WIDTH, ROW_HEIGHT, WIDTH, charts
 
+if TYPE_CHECKING:
+    from jinja2 import BytecodeCache
+
 _METRICS = ("l0", "l1", "l2", "lInf", "cos", "nan", "inf", "top1", "accuracy")
 _UNITS = ("_bytes", "_hz")
 _OPEN_DEVICES = 3
 """So few devices are shown unfolded."""
-
-if TYPE_CHECKING:
-    from jinja2 import BytecodeCache
 
 
 def render_html(result: Mapping[str, Any]) -> str:

@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
             )
         names = list(virtual)
     if options.what == "down":
-        lab.down(names)
+        known = {status.name for status in lab.list()}
+        lab.down(names if names is None else [name for name in names if name in known])
     elif options.what == "reset":
         for name in names or ():
             lab.reset(name)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import paramiko
 
-from orchestrator.devices.connection import BANNER_TIMEOUT_S, CONNECT_TIMEOUT_S, Connection, make
+from orchestrator.devices.connection import BANNER_TIMEOUT_S, CONNECT_TIMEOUT_S, LOGIN_TRIES, Connection, make
 from orchestrator.devices.knownhosts import HostKey, Known, KnownHosts, Trusted
-from orchestrator.devices.refusals import explain
+from orchestrator.devices.refusals import explain, is_dropped_login
 from orchestrator.errors import ChangedHostKeyError, UsageError
 
 if TYPE_CHECKING:
@@ -51,10 +52,15 @@ def scan(device: str, settings: HostSettings, known_hosts: KnownHosts) -> Scan:
     connection = make(device, settings, known_hosts)
     offered = []
     for kinds in KINDS:
-        try:
-            key = _ask(connection, kinds)
-        except Exception as problem:
-            raise explain(problem, connection) from None
+        for attempt in range(1, LOGIN_TRIES + 1):
+            try:
+                key = _ask(connection, kinds)
+                break
+            except Exception as problem:
+                if attempt == LOGIN_TRIES or not is_dropped_login(problem):
+                    raise explain(problem, connection) from None
+                # Each question is a login that is not gone through with: a server may find them too many.
+                time.sleep(0.2 * attempt)
         if key:
             offered.append(key)
     known = known_hosts.lookup(connection.lookup_name)

@@ -69,11 +69,12 @@ def _named(root: Path, run: str) -> Path:
 
 
 def _latest(root: Path, command: str) -> Path:
-    # A run's name begins with its time.
-    for folder in sorted(root.glob("*/journal.jsonl"), reverse=True):
-        if folder.parent.is_symlink():
-            continue
-        first = next(_events(folder.parent), {})
-        if str(first.get("command", "")).split()[:2] == ["fleet", command]:
-            return folder.parent
+    # By what the journal says: the names of runs tell seconds only.
+    starts = []
+    for journal in root.glob("*/journal.jsonl"):
+        first = next(_events(journal.parent), {})
+        if not journal.parent.is_symlink() and str(first.get("command", "")).split()[:2] == ["fleet", command]:
+            starts.append((first.get("time") or 0.0, journal.parent.name, journal.parent))
+    if starts:
+        return max(starts)[2]
     raise UsageError(f"no run of 'fleet {command}' to retry", f"looked in {root}")

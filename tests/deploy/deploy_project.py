@@ -106,6 +106,7 @@ class Project:
 
         self._runs += 1
         file = self.folder / "results" / f"{self._runs}.json"
+        file.parent.mkdir(exist_ok=True)
         playbook: list[str | Path] = ["--playbook", self.playbook] if quick and command == "deploy" else []
         done = self.fleet(command, *args, *playbook, "--no-live", "--json", file, code=code)
         if not file.exists():

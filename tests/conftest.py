@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{tier:<6} {words}  (needs {needs})")
         for reason in sorted(reasons[tier]):
             terminalreporter.write_line(f"         skipped: {reason}")
+
+
+@pytest.fixture(autouse=True)
+def secrets_are_forgotten() -> Iterator[None]:
+    """What one test opened from a vault must not be masked in the output of the next."""
+    from orchestrator import values
+
+    yield
+    values._revealed.clear()
